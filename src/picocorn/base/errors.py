@@ -1,0 +1,65 @@
+"""Every exception picocorn raises, in one tree. Nothing else lives here.
+
+    PicocornError
+    +-- ProtocolError
+    |   +-- RemoteProtocolError      the peer broke the protocol: answered with `status_hint`
+    |   +-- LocalProtocolError       the application broke the protocol (also a RuntimeError)
+    +-- ClientDisconnected           send() after the client has gone (also an OSError, ASGI 2.4)
+    +-- ConfigError                  a setting cannot be used: one line for the user
+    |   +-- ImportFromStringError    "module:attribute" does not lead to an object
+    +-- LifespanError                the application broke the lifespan protocol
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ClientDisconnected",
+    "ConfigError",
+    "ImportFromStringError",
+    "LifespanError",
+    "LocalProtocolError",
+    "PicocornError",
+    "ProtocolError",
+    "RemoteProtocolError",
+]
+
+
+class PicocornError(Exception):
+    """Base of everything picocorn raises on purpose."""
+
+
+class ProtocolError(PicocornError):
+    """A rule of the wire or of ASGI was broken; see the subclasses for by whom."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke a rule of the wire.
+
+    `status_hint` (int) is the HTTP status to answer with; `code` (str) is the stable name of the verdict
+    (see `http1/verdicts.py`), the same for the native and the pure parser.
+    """
+
+    def __init__(self, message: str, status_hint: int = 400, code: str = "") -> None:
+        super().__init__(message)
+        self.status_hint = status_hint
+        self.code = code
+
+
+class LocalProtocolError(ProtocolError, RuntimeError):
+    """The application broke a rule (ASGI C5, E3, E7). A RuntimeError too, because uvicorn raises that here."""
+
+
+class ClientDisconnected(PicocornError, OSError):
+    """Raised by `send()` once the client has gone (ASGI HTTP and WebSocket 2.4: a server-specific OSError)."""
+
+
+class ConfigError(PicocornError):
+    """A setting cannot be used. The message names the setting, the value and what to do; it is printed as one line."""
+
+
+class ImportFromStringError(ConfigError):
+    """An import string "module:attribute" does not lead to an object."""
+
+
+class LifespanError(PicocornError):
+    """The application sent a lifespan message that does not fit (ASGI L3, L6)."""
