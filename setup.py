@@ -23,6 +23,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext as setuptools_build_ext
+from setuptools.command.editable_wheel import editable_wheel as setuptools_editable_wheel
 
 ROOT = Path(__file__).parent
 SRC = Path("src")
@@ -56,7 +57,7 @@ GENERATED_FLAGS = (
     ]
 )
 
-COMMON_DIRECTIVES = {"language_level": 3, "embedsignature": True, "embedsignature.format": "python", "auto_pickle": False}
+COMMON_DIRECTIVES = {"language_level": 3, "binding": True, "auto_pickle": False}
 #: Cython's own checks stay on: they cost nothing on C pointers, and a room that indexes Python objects in a measured hot loop
 #: turns them off in its own first lines.
 PYX_DIRECTIVES = COMMON_DIRECTIVES
@@ -204,7 +205,7 @@ class build_ext(setuptools_build_ext):  # noqa: N801  (setuptools' own name)
         in_place = bool(self.inplace)
         super().run()
         if in_place:
-            self.remove_stale_extensions()
+            remove_stale_extensions({Path(self.get_ext_filename(ext.name)) for ext in self.extensions})
 
     def build_extensions(self) -> None:
         """Build everything with the compiler that setuptools has just set up."""
@@ -240,7 +241,9 @@ class build_ext(setuptools_build_ext):  # noqa: N801  (setuptools' own name)
         return ""
 
     def become_pure(self) -> None:
-        """Forget the extensions, so that what follows installs (or packs) a pure package."""
+        """Forget the extensions and what an earlier build made of them, so that what follows installs a pure package."""
+        for ext in self.extensions:
+            Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)
         self.extensions = []
         self.distribution.ext_modules = []
         wheel = self.distribution.get_command_obj("bdist_wheel", create=False)
@@ -260,8 +263,7 @@ class build_ext(setuptools_build_ext):  # noqa: N801  (setuptools' own name)
                 extensions,
                 include_path=[str(STAGE)],
                 compiler_directives=directives,
-                force=bool(self.force),
-                emit_linenums=False,
+                force=bool(self.force) or any(older_than_this_file(ext.sources[0]) for ext in extensions),
             )
             c_files = {new.name: new.sources for new in done}
             for ext in extensions:
@@ -281,19 +283,35 @@ class build_ext(setuptools_build_ext):  # noqa: N801  (setuptools' own name)
             )
         return target
 
-    def remove_stale_extensions(self) -> None:
-        """Drop this interpreter's extensions that the build no longer makes: none may outlive its source."""
-        kept = {Path(self.get_ext_filename(self.get_ext_fullname(ext.name))) for ext in self.extensions}
-        for path in (SRC / PACKAGE).rglob("*" + sysconfig.get_config_var("EXT_SUFFIX")):
-            if path.relative_to(SRC) not in kept:
-                path.unlink()
+
+class editable_wheel(setuptools_editable_wheel):  # noqa: N801  (setuptools' own name)
+    """An editable install runs in the source tree, so one without extensions must not find those of an earlier build."""
+
+    def run(self) -> None:
+        """Clear them away, then install."""
+        if mode() == "no":
+            remove_stale_extensions(set())
+        super().run()
+
+
+def older_than_this_file(source: str) -> bool:
+    """Whether the C translation of `source` was made with an earlier state of the directives above."""
+    translation = Path(source).with_suffix(".c")
+    return translation.exists() and translation.stat().st_mtime < Path(__file__).stat().st_mtime
+
+
+def remove_stale_extensions(kept: set[Path]) -> None:
+    """Drop this interpreter's extensions from the source tree, but those `kept` (paths below src/)."""
+    for path in (SRC / PACKAGE).rglob("*" + sysconfig.get_config_var("EXT_SUFFIX")):
+        if path.relative_to(SRC) not in kept:
+            path.unlink()
 
 
 def extensions() -> list[Extension]:
     """Every native room as setuptools wants it declared; `build_ext.translate` puts the C files in place."""
     if mode() == "no":
         return []
-    depends = [str(path) for path in sorted(CSRC.glob("*.[ch]"))]
+    depends = [str(path) for path in (Path("setup.py"), *sorted(CSRC.glob("*.[ch]")))]
     return [
         Extension(module, [str(source)], include_dirs=[str(CSRC)], extra_compile_args=GENERATED_FLAGS, depends=depends)
         for module, source in native_sources().items()
@@ -301,4 +319,4 @@ def extensions() -> list[Extension]:
 
 
 os.chdir(ROOT)
-setup(ext_modules=extensions(), cmdclass={"build_ext": build_ext})
+setup(ext_modules=extensions(), cmdclass={"build_ext": build_ext, "editable_wheel": editable_wheel})

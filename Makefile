@@ -1,0 +1,74 @@
+# The commands of the house. `make serve` and `make test` are all that a fresh clone needs; both can be repeated at will.
+#
+#   PYTHON=python3.13 make test     another interpreter, in an environment of its own (.venv-3.13)
+#   ARGS='-k keep_alive -x'         more arguments for pytest (test, pure, abuse, bench)
+#   PICOCORN_BUILD_EXTENSION=no     no compiled extensions
+
+ifeq ($(origin PYTHON),undefined)
+PYTHON := python3
+VENV ?= .venv
+else
+VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
+
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8000
+FUZZ_SECONDS ?= 60
+ARGS ?=
+SOURCES := src tests bench fuzz examples setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test build dev lint types pure c-test fuzz abuse bench dist clean
+
+help:
+	@echo "make serve    serve examples/hello.py on http://$(HOST):$(PORT)/"
+	@echo "make test     run the whole suite"
+	@echo "make build    (re)build the extensions        make pure     the suite without them"
+	@echo "make lint     ruff and cython-lint            make types    mypy --strict"
+	@echo "make c-test   the C codec under sanitizers    make fuzz     every fuzz target, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
+	@echo "make abuse    the attacks in their large form make bench    micro-benchmarks"
+	@echo "make dist     sdist and wheel                 make clean    remove what the above made"
+
+build:
+	@sh scripts/setup.sh "$(VENV)" "$(PYTHON)" run
+
+dev:
+	@sh scripts/setup.sh "$(VENV)" "$(PYTHON)" dev
+
+serve: build
+	@$(BIN)/python -m picocorn hello:app --app-dir examples --host $(HOST) --port $(PORT)
+
+test: dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+pure: dev
+	@PICOCORN_NO_EXTENSIONS=1 $(BIN)/python -m pytest $(ARGS)
+
+lint: dev
+	@$(BIN)/ruff check $(wildcard $(SOURCES))
+	@$(BIN)/ruff format --check $(wildcard $(SOURCES))
+	@$(BIN)/cython-lint $(shell find src -name '*.pyx' -o -name '*.pxd')
+
+types: dev
+	@$(BIN)/mypy
+
+c-test:
+	@$(MAKE) -s -C csrc/test
+
+fuzz: dev
+	@PATH="$(abspath $(BIN)):$$PATH" sh fuzz/run.sh $(FUZZ_SECONDS)
+
+abuse: dev
+	@$(BIN)/python -m pytest -m abuse $(ARGS)
+
+bench: dev
+	@$(BIN)/python -m pytest bench --benchmark-only $(ARGS)
+
+dist: dev
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+
+clean:
+	rm -rf build dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks csrc/test/build fuzz/build
+	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '*.egg-info' -prune -exec rm -rf {} +
+	find src \( -name '*.so' -o -name '*.pyd' \) -exec rm -f {} +
