@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import platform
 from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 __all__ = ["NATIVE", "NO_EXTENSIONS_VARIABLE", "body_in_use", "half_built"]
 
@@ -30,9 +31,9 @@ def _deselected() -> bool:
 
 def _compiled() -> bool:
     # The file, not an import: a compiled file that is there but does not load must be an error, not a silent fallback.
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    stem = os.path.join(package, *_PROBE)
-    return any(os.path.exists(stem + suffix) for suffix in EXTENSION_SUFFIXES)
+    folder, stem = _PROBE
+    room = Path(__file__).parent.parent / folder
+    return any((room / (stem + suffix)).exists() for suffix in EXTENSION_SUFFIXES)
 
 
 #: True when callers get the compiled bodies.
