@@ -12,7 +12,7 @@ from test_exports import modules
 #: Runs in a process of its own that has imported nothing; each module is then imported in a fork of it (or, where there is
 #: no fork, in one more process), so no import can lean on an earlier one.
 DRIVER = """
-import importlib, json, os, subprocess, sys
+import importlib, json, os, sys
 def loaded(name):
     importlib.import_module(name)
     return sorted(sys.modules)
@@ -34,6 +34,7 @@ for name in sys.argv[1:]:
             text = lines.read()
         os.wait()
     else:
+        import subprocess
         code = f"import json, sys, {name}; json.dump(sorted(sys.modules), sys.stdout)"
         text = subprocess.run([sys.executable, "-W", "error", "-c", code], stdout=subprocess.PIPE, text=True).stdout
     print(name, text, flush=True)

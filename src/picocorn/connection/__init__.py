@@ -1,1 +1,1 @@
-
+"""One connection: wires, transports and ASGI cycles joined; timers, flow control, access log."""

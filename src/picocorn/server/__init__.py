@@ -1,1 +1,1 @@
-
+"""The process: settings, listening sockets, event loop, signals, the server object. Knows no command line."""
