@@ -17,9 +17,7 @@ __all__ = ["read_chunk_line"]
 _LINE = re.compile(rb"([0-9A-Fa-f]{1,16}+)([ \t;].*)?\r\n", re.DOTALL)
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _QUOTED_STRING = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*+"'
-_EXTENSIONS = re.compile(
-    rb"(?:[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?+)*+" % (_TOKEN, _TOKEN, _QUOTED_STRING)
-)
+_EXTENSIONS = re.compile(rb"(?:[ \t]*+;[ \t]*+%b(?:[ \t]*+=[ \t]*+(?:%b|%b))?+)*+" % (_TOKEN, _TOKEN, _QUOTED_STRING))
 
 
 def read_chunk_line(line: bytes) -> tuple[int, int]:
