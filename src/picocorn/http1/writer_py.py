@@ -43,13 +43,12 @@ def _refuse(index: int, name: bytes, what: str) -> NoReturn:
     raise LocalProtocolError(f"header {index} ({name!r}): {what}")
 
 
-def _pair(index: int, field: Iterable[bytes]) -> tuple[bytes, bytes]:
+def _pair(index: int, field: Iterable[object]) -> tuple[bytes, bytes]:
     """Name and value of one field, checked. Raises LocalProtocolError that says which field and what is wrong with it."""
     try:
         name, value = field
     except (TypeError, ValueError):
         _refuse_shape(index, field)
-    # isinstance, because the annotation is what the application promised, not what it did.
     if not isinstance(name, bytes) or not isinstance(value, bytes):
         _refuse_shape(index, field)
     if _is_name(name) is None:
@@ -57,6 +56,13 @@ def _pair(index: int, field: Iterable[bytes]) -> tuple[bytes, bytes]:
     if _has_control(value) is not None:
         _refuse(index, name, f"the value has a control character (RFC 9110 5.5): {value!r}")
     return name, value
+
+
+def _status_line(status: object) -> bytes:
+    # An IntEnum member is an int and fits; a float that compares equal does not.
+    if isinstance(status, int) and (line := _STATUS_LINES.get(status)):
+        return line
+    raise LocalProtocolError(f"status is not an integer from 200 to 599: {status!r}")
 
 
 def _length(index: int, value: bytes, previous: int) -> int:
@@ -76,11 +82,7 @@ def encode_head(status: int, headers: Iterable[Iterable[bytes]], default_fields:
     Raises LocalProtocolError for a status outside 200..599, and for a field that is no pair of bytes, has an invalid name or
     a control character, or is a second or invalid Content-Length.
     """
-    # bool and IntEnum are ints and fit; a float or str that compares equal does not.
-    status_line = _STATUS_LINES.get(status) if isinstance(status, int) else None
-    if status_line is None:
-        raise LocalProtocolError(f"status is not an integer from 200 to 599: {status!r}")
-    parts = [status_line, default_fields]
+    parts = [_status_line(status), default_fields]
     content_length = -1
     flags = 0
     for index, field in enumerate(_iterate(headers)):
