@@ -1,0 +1,30 @@
+"""The answers the server gives in its own name, each written once. No wire format: head and body as ASGI has them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+__all__ = ["canned_response"]
+
+#: uvicorn's texts, which clients and tests of its users compare with.
+_TEXTS = {
+    400: b"Invalid HTTP request received.",
+    500: b"Internal Server Error",
+    503: b"Service Unavailable",
+}
+
+
+def canned_response(status: int, detail: str = "") -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return (status, headers, body) of a plain-text answer that ends the connection.
+
+    `detail` (str) says what was wrong; it becomes the body for statuses that have no fixed text.
+    """
+    body = _TEXTS.get(status)
+    if body is None:
+        body = (detail or HTTPStatus(status).phrase).encode("utf-8")
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    return status, headers, body

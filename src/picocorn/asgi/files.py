@@ -1,0 +1,85 @@
+"""The two file extensions of ASGI: `http.response.pathsend` and `http.response.zerocopysend`.
+
+Knows the cycle only by its `write_body`; reads in a thread, because a disk or a network file system may stall.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable
+from typing import Any, Protocol
+
+from ..base.errors import LocalProtocolError
+
+__all__ = ["FILE_CHUNK_BYTES", "send_opened_file", "send_path"]
+
+#: One read and one write; large enough that the hop to the thread does not dominate.
+FILE_CHUNK_BYTES = 262144
+
+
+class BodyWriter(Protocol):
+    """The part of the request cycle that files need."""
+
+    @property
+    def is_head(self) -> bool: ...
+
+    def write_body(self, body: bytes, more_body: bool) -> Awaitable[None]: ...
+
+
+async def send_path(cycle: BodyWriter, message: dict[str, Any]) -> None:
+    """`http.response.pathsend`: send the whole file at the absolute `path` (str) and end the response.
+
+    Raises LocalProtocolError for a path that is not absolute, OSError when the file cannot be opened: the head is still
+    held then, so the application can answer something else.
+    """
+    path = message.get("path")
+    if not isinstance(path, str) or not os.path.isabs(path):
+        raise LocalProtocolError(f"'http.response.pathsend' needs an absolute 'path', not {path!r}.")
+    loop = asyncio.get_running_loop()
+    descriptor = await loop.run_in_executor(None, os.open, path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        size_bytes = os.fstat(descriptor).st_size
+        await _send_window(cycle, descriptor, 0, size_bytes, more_body=False)
+    finally:
+        os.close(descriptor)
+
+
+async def send_opened_file(cycle: BodyWriter, message: dict[str, Any]) -> None:
+    """`http.response.zerocopysend`: send `count` bytes (to the end when None) from `offset` of the open `file`.
+
+    Without `offset` the file's position is where it starts, and the position moves on as it does with `os.sendfile`. The file is
+    the application's: never closed here. Raises LocalProtocolError for an object that is no file.
+    """
+    file = message.get("file")
+    try:
+        descriptor: int = file.fileno()  # type: ignore[union-attr]  # duck-typed on purpose: whatever has a descriptor
+    except (AttributeError, OSError) as error:
+        raise LocalProtocolError("'http.response.zerocopysend' needs an open file in 'file'.") from error
+    offset = message.get("offset")
+    count = message.get("count")
+    start = file.tell() if offset is None else offset  # type: ignore[union-attr]
+    rest = max(os.fstat(descriptor).st_size - start, 0)
+    size_bytes = rest if count is None else min(count, rest)
+    await _send_window(cycle, descriptor, start, size_bytes, more_body=bool(message.get("more_body", False)))
+    if offset is None:
+        file.seek(start + size_bytes)  # type: ignore[union-attr]
+
+
+async def _send_window(cycle: BodyWriter, descriptor: int, start: int, size_bytes: int, *, more_body: bool) -> None:
+    if cycle.is_head:
+        size_bytes = 0
+    loop = asyncio.get_running_loop()
+    end = start + size_bytes
+    while start < end:
+        wanted = min(FILE_CHUNK_BYTES, end - start)
+        data = await loop.run_in_executor(None, os.pread, descriptor, wanted, start)
+        if not data:
+            # The file has shrunk. What is missing shows as a length error, or the response simply ends here.
+            break
+        start += len(data)
+        last = start >= end
+        await cycle.write_body(data, more_body or not last)
+        if last:
+            return
+    await cycle.write_body(b"", more_body)

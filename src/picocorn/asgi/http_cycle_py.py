@@ -1,0 +1,316 @@
+"""One HTTP request as the application sees it: `receive`, `send` and what becomes of the application's end.
+
+Knows ASGI and the `Wire` interface; knows no socket, no HTTP version and no server. The text is compiled a second time
+as `http_cycle_c`, so these rules exist once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from ..base.errors import ClientDisconnected, LocalProtocolError
+from .awaitables_py import DONE, ready
+from .files import send_opened_file, send_path
+from .wire_py import Wire
+
+__all__ = ["HTTPCycle"]
+
+logger = logging.getLogger("picocorn.error")
+
+# What `send` expects next. `http.response.start` leads to BODY, the last body event to TRAILERS or COMPLETE.
+START = 0
+BODY = 1
+TRAILERS = 2
+COMPLETE = 3
+
+EXPECTED = ("http.response.start", "http.response.body", "http.response.trailers")
+KNOWN = frozenset(
+    (
+        "http.response.start",
+        "http.response.body",
+        "http.response.trailers",
+        "http.response.early_hint",
+        "http.response.pathsend",
+        "http.response.zerocopysend",
+    )
+)
+
+
+class HTTPCycle:
+    """The ASGI state of one request (asgi E1-E10).
+
+    The connection calls `feed_data`, `feed_end`, `feed_eof` and `disconnect`; the application calls `receive` and
+    `send`. Application code may run inside any call into it, so every method leaves a settled state behind first.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_file_sent",
+        "_request_sent",
+        "_trailers",
+        "_waiters",
+        "body_bytes",
+        "body_complete",
+        "disconnected",
+        "eof",
+        "is_head",
+        "scope",
+        "started",
+        "state",
+        "trailers_expected",
+        "wire",
+    )
+
+    def __init__(self, wire: Wire, scope: dict[str, Any], is_head: bool) -> None:
+        self.wire = wire
+        self.scope = scope
+        self.is_head = is_head
+        #: the application's task exists
+        self.started = False
+        #: content held for the application
+        self.body_bytes = 0
+        self.body_complete = False
+        #: the client has gone: `send` raises
+        self.disconnected = False
+        #: the client will send nothing more, but may still read (RFC 9112 9.6)
+        self.eof = False
+        self.state = START
+        self.trailers_expected = False
+        self._chunks: list[bytes] = []
+        self._request_sent = False
+        self._file_sent = False
+        self._trailers: list[Iterable[bytes]] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+
+    # -- called by the connection
+
+    def feed_data(self, data: bytes) -> None:
+        """Hold `data` for the application. Does not wake it: the connection calls `wake` once its input is used up."""
+        self._chunks.append(data)
+        self.body_bytes += len(data)
+
+    def feed_end(self) -> None:
+        """The request is complete."""
+        self.body_complete = True
+
+    def feed_eof(self) -> None:
+        """The client has closed its side. The response may still reach it, so only `receive` learns of it."""
+        self.eof = True
+        self.wake()
+
+    def disconnect(self) -> None:
+        """The client has gone, or is to be treated as gone. Repeats are harmless."""
+        if not self.disconnected:
+            self.disconnected = True
+            self.wake()
+
+    def wake(self) -> None:
+        """Let every waiting `receive` look again."""
+        waiters = self._waiters
+        if waiters is not None:
+            self._waiters = None
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    async def run(self, app: Any) -> None:
+        """Run the application to its end and settle what it left open. Only cancellation comes out of it."""
+        try:
+            result = await app(self.scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            self._end_unfinished()
+            raise
+        except BaseException as error:
+            # SystemExit and KeyboardInterrupt too: a request must not be able to end the server.
+            self._application_raised(error)
+        else:
+            if result is not None:
+                logger.error("ASGI callable should return None, but returned '%s'.", result)
+                self._end_unfinished()
+            elif self.state != COMPLETE and not self.disconnected:
+                missing = "starting" if self.state == START else "completing"
+                logger.error("ASGI callable returned without %s response.", missing)
+                self._end_unfinished()
+
+    # -- called by the application
+
+    def receive(self) -> Awaitable[dict[str, Any]]:
+        """ASGI `receive`: `http.request` until the content has been handed over, then `http.disconnect`."""
+        message = self._next_message()
+        if message is not None:
+            return ready(message)
+        self.wire.request_body()
+        return self._receive_later()
+
+    def send(self, message: dict[str, Any]) -> Awaitable[None]:
+        """ASGI `send`. Raises LocalProtocolError for a wrong message, ClientDisconnected when the client has gone."""
+        if not isinstance(message, dict):
+            raise LocalProtocolError(f"An ASGI message is a dict, not {type(message).__name__}.")
+        kind = message.get("type")
+        state = self.state
+        if state == BODY:
+            if kind == "http.response.body":
+                return self._send_body(message)
+            if kind == "http.response.pathsend" or kind == "http.response.zerocopysend":
+                return self._send_file(kind, message)
+            if kind == "http.response.early_hint":
+                return self._send_early_hint(message)
+        elif state == START:
+            if kind == "http.response.start":
+                return self._send_start(message)
+            if kind == "http.response.early_hint":
+                return self._send_early_hint(message)
+        elif state == TRAILERS:
+            if kind == "http.response.trailers":
+                return self._send_trailers(message)
+        elif kind in KNOWN:
+            # ASGI E7: messages after the response is complete are ignored.
+            return DONE
+        if state == COMPLETE:
+            raise LocalProtocolError(f"Unexpected ASGI message '{kind}' sent, after response already completed.")
+        raise LocalProtocolError(f"Expected ASGI message '{EXPECTED[state]}', but got '{kind}'.")
+
+    # -- receive
+
+    def _next_message(self) -> dict[str, Any] | None:
+        if self.state == COMPLETE:
+            return {"type": "http.disconnect"}
+        if self.disconnected and not self.body_complete:
+            return {"type": "http.disconnect"}
+        chunks = self._chunks
+        if chunks or (self.body_complete and not self._request_sent):
+            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            size = self.body_bytes
+            self._chunks = []
+            self.body_bytes = 0
+            # Settled before consume(), which may read on and feed more right here.
+            more_body = not self.body_complete
+            self._request_sent = not more_body
+            if size:
+                self.wire.consume(size)
+            return {"type": "http.request", "body": body, "more_body": more_body}
+        if self.disconnected or self.eof:
+            return {"type": "http.disconnect"}
+        return None
+
+    async def _receive_later(self) -> dict[str, Any]:
+        while True:
+            message = self._next_message()
+            if message is not None:
+                return message
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            if self._waiters is None:
+                self._waiters = [waiter]
+            else:
+                self._waiters.append(waiter)
+            await waiter
+
+    # -- send
+
+    def _send_start(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self.disconnected:
+            raise ClientDisconnected("The client has disconnected.")
+        status = message.get("status")
+        if not isinstance(status, int):
+            raise LocalProtocolError(f"'http.response.start' needs an integer 'status', not {status!r}.")
+        trailers = bool(message.get("trailers", False))
+        self.wire.write_head(status, message.get("headers") or (), trailers)
+        self.trailers_expected = trailers
+        self.state = BODY
+        return DONE
+
+    def _send_body(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self.disconnected:
+            raise ClientDisconnected("The client has disconnected.")
+        if self._file_sent:
+            raise LocalProtocolError("'http.response.body' cannot follow 'http.response.pathsend'.")
+        body = message.get("body", b"")
+        if type(body) is not bytes:
+            if not isinstance(body, (bytes, bytearray, memoryview)):
+                raise LocalProtocolError(f"'http.response.body' needs bytes in 'body', not {type(body).__name__}.")
+            body = bytes(body)
+        return self.write_body(body, bool(message.get("more_body", False)))
+
+    def write_body(self, body: bytes, more_body: bool) -> Awaitable[None]:
+        """Send content (ASGI E6, E7). Raises ClientDisconnected when the client has gone."""
+        if self.disconnected:
+            raise ClientDisconnected("The client has disconnected.")
+        if more_body:
+            if self.wire.write_data(body, False):
+                return self.wire.drain()
+            return DONE
+        if self.trailers_expected:
+            self.wire.write_data(body, False)
+            self.state = TRAILERS
+            return DONE
+        # COMPLETE before the wire hears of it: the next request may start inside this call.
+        self.state = COMPLETE
+        try:
+            must_drain = self.wire.write_data(body, True)
+        except LocalProtocolError:
+            self.state = BODY
+            raise
+        self.wake()
+        if must_drain:
+            return self.wire.drain()
+        return DONE
+
+    def _send_trailers(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self.disconnected:
+            raise ClientDisconnected("The client has disconnected.")
+        trailers = self._trailers
+        if trailers is None:
+            trailers = self._trailers = []
+        trailers.extend(message.get("headers") or ())
+        if message.get("more_trailers", False):
+            return DONE
+        self.state = COMPLETE
+        self._trailers = None
+        try:
+            must_drain = self.wire.write_trailers(trailers)
+        except LocalProtocolError:
+            self.state = TRAILERS
+            raise
+        self.wake()
+        if must_drain:
+            return self.wire.drain()
+        return DONE
+
+    def _send_early_hint(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self.disconnected:
+            raise ClientDisconnected("The client has disconnected.")
+        try:
+            links = [(b"link", bytes(link)) for link in message["links"]]
+        except (KeyError, TypeError) as error:
+            raise LocalProtocolError("'http.response.early_hint' needs an iterable of bytes in 'links'.") from error
+        self.wire.write_informational(103, links)
+        return DONE
+
+    def _send_file(self, kind: str, message: dict[str, Any]) -> Awaitable[None]:
+        if self.disconnected:
+            raise ClientDisconnected("The client has disconnected.")
+        if self._file_sent:
+            raise LocalProtocolError(f"'{kind}' cannot follow 'http.response.pathsend'.")
+        if kind == "http.response.pathsend":
+            self._file_sent = True
+            return send_path(self, message)
+        return send_opened_file(self, message)
+
+    # -- the application's end
+
+    def _application_raised(self, error: BaseException) -> None:
+        if isinstance(error, ClientDisconnected) and self.disconnected:
+            # ASGI C8: the error that send() raised is no error of the application's.
+            return
+        logger.error("Exception in ASGI application\n", exc_info=error)
+        self._end_unfinished()
+
+    def _end_unfinished(self) -> None:
+        if self.state == COMPLETE or self.disconnected:
+            return
+        self.state = COMPLETE
+        self.wire.fail()
+        self.wake()

@@ -1,0 +1,30 @@
+# Types for context_py.py, which is compiled a second time as context_c.
+
+from .timers_c cimport Timers
+
+
+cdef class ServerState:
+    cdef public Py_ssize_t total_requests
+    cdef public set connections
+    cdef public set tasks
+    cdef list _default_headers
+    cdef readonly bytes default_fields
+
+
+cdef class ConnectionContext:
+    cdef public object app
+    cdef readonly object loop
+    cdef readonly ServerState server_state
+    cdef public dict app_state
+    cdef readonly object limits
+    cdef readonly str root_path
+    cdef public double keep_alive_seconds
+    cdef public double request_header_seconds
+    cdef public double request_body_seconds
+    cdef public Py_ssize_t limit_concurrency
+    cdef public object access_log
+    cdef public object trusted_hosts
+    cdef readonly str asgi_version
+    cdef readonly bint is_tls
+    cdef readonly Timers timers
+    cdef readonly object base_context

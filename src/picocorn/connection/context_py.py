@@ -1,0 +1,107 @@
+"""What all connections of one server share: the application, its settings, counters and the fields of every response.
+
+Built once by the server; knows no server, no command line and no socket. The text is compiled a second time as `context_c`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import TYPE_CHECKING, Any
+
+from ..base.limits import HTTP1Limits
+from ..http1.writer_py import encode_fields
+from .timers_py import Timers
+
+if TYPE_CHECKING:
+    from ..asgi.proxy_headers import TrustedHosts
+    from .access_log import AccessLog
+
+__all__ = ["ConnectionContext", "ServerState"]
+
+
+class ServerState:
+    """The live figures of one server, under uvicorn's names."""
+
+    __slots__ = ("_default_headers", "connections", "default_fields", "tasks", "total_requests")
+
+    def __init__(self) -> None:
+        self.total_requests = 0
+        #: every open connection's protocol
+        self.connections: set[Any] = set()
+        #: tasks of requests that did not finish at once
+        self.tasks: set[asyncio.Task[None]] = set()
+        self._default_headers: list[tuple[bytes, bytes]] = []
+        #: `default_headers` as bytes, encoded once a second rather than once a response
+        self.default_fields = b""
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Fields put in front of every response: list of (name, value) bytes. Assign a new list to change them."""
+        return self._default_headers
+
+    @default_headers.setter
+    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        self._default_headers = headers
+        self.default_fields = encode_fields(headers)
+
+
+class ConnectionContext:
+    """Settings and shared objects of all connections of one server. `0` means no limit and no timeout throughout."""
+
+    __slots__ = (
+        "access_log",
+        "app",
+        "app_state",
+        "asgi_version",
+        "base_context",
+        "is_tls",
+        "keep_alive_seconds",
+        "limit_concurrency",
+        "limits",
+        "loop",
+        "request_body_seconds",
+        "request_header_seconds",
+        "root_path",
+        "server_state",
+        "timers",
+        "trusted_hosts",
+    )
+
+    def __init__(
+        self,
+        *,
+        app: Any,
+        loop: asyncio.AbstractEventLoop,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        limits: HTTP1Limits,
+        root_path: str = "",
+        keep_alive_seconds: float = 5.0,
+        request_header_seconds: float = 10.0,
+        request_body_seconds: float = 60.0,
+        limit_concurrency: int | None = None,
+        access_log: AccessLog | None = None,
+        trusted_hosts: TrustedHosts | None = None,
+        reset_contextvars: bool = False,
+        asgi_version: str = "3.0",
+        is_tls: bool = False,
+    ) -> None:
+        self.app = app
+        self.loop = loop
+        self.server_state = server_state
+        self.app_state = app_state
+        self.limits = limits
+        self.root_path = root_path
+        self.keep_alive_seconds = keep_alive_seconds
+        self.request_header_seconds = request_header_seconds
+        self.request_body_seconds = request_body_seconds
+        self.limit_concurrency = limit_concurrency or 0
+        self.access_log = access_log
+        self.trusted_hosts = trusted_hosts
+        self.asgi_version = asgi_version
+        self.is_tls = is_tls
+        self.timers = Timers(loop)
+        # Each request gets a copy of this one. Never the current context: a pipelined request may be started from within
+        # the previous request's task, whose variables it must not see.
+        self.base_context = contextvars.Context() if reset_contextvars else contextvars.copy_context()

@@ -1,0 +1,556 @@
+"""An HTTP/1.1 connection on a transport: runs the application for each request, in order, with flow control and deadlines.
+
+Knows asyncio, the sans-IO `HTTP1Connection` and the ASGI cycle; knows no server, no command line and not which kind of
+transport carries it. The text is compiled a second time as `http1_c`.
+
+Application code runs inside `pump` (tasks start eagerly), inside `receive` and inside `send`. So every method settles its own
+state before it calls out, and looks again afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from ..asgi.awaitables_py import DONE
+from ..asgi.canned import canned_response
+from ..asgi.http_cycle_py import HTTPCycle
+from ..asgi.proxy_headers import rewrite_scope
+from ..asgi.scope_py import ScopeBuilder
+from ..asgi.wire_py import Wire
+from ..base.errors import ClientDisconnected, RemoteProtocolError
+from ..base.limits import HIGH_WATER_BYTES
+from ..http1.connection_py import HTTP1Connection
+from ..http1.events import CLOSED, DATA, END, HEAD, NEED_DATA
+from ..http1.parser_py import RequestHead
+from .context_py import ConnectionContext
+from .lingering import LINGER_BYTES, LINGER_SECONDS
+from .timers_py import Deadline
+
+__all__ = ["HTTP1Protocol"]
+
+logger = logging.getLogger("picocorn.error")
+
+EXTENSIONS = (
+    "http.response.early_hint",
+    "http.response.pathsend",
+    "http.response.trailers",
+    "http.response.zerocopysend",
+)
+
+# Python 3.12 can run a task's first step in its constructor: most requests then never meet the loop's queue.
+EAGER = sys.version_info >= (3, 12)
+
+Task = asyncio.Task
+
+# What the connection's one deadline is for.
+NO_DEADLINE = 0
+REQUEST_HEAD = 1
+KEEP_ALIVE = 2
+REQUEST_BODY = 3
+LINGER = 4
+
+
+class HTTP1Protocol(Wire):
+    """asyncio-style protocol of one HTTP/1.1 connection, and the `Wire` of the request that is being answered on it.
+
+    `shutdown()` ends it when its request is done, `disconnect()` at once.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_conn",
+        "_context",
+        "_cycle",
+        "_deadline",
+        "_deadline_kind",
+        "_drain_waiters",
+        "_eof",
+        "_linger_left_bytes",
+        "_plain_tasks",
+        "_pump_scheduled",
+        "_pumping",
+        "_reading_paused",
+        "_scopes",
+        "_shutting_down",
+        "_status",
+        "_trusted",
+        "_writing_paused",
+        "client",
+        "server",
+        "transport",
+    )
+
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
+        self._conn = HTTP1Connection(context.limits)
+        self._cycle: HTTPCycle | None = None
+        self._deadline = Deadline(self)
+        self._deadline_kind = NO_DEADLINE
+        self._drain_waiters: list[asyncio.Future[None]] | None = None
+        self._scopes: ScopeBuilder | None = None
+        self._closing = False
+        self._eof = False
+        self._linger_left_bytes = 0
+        self._plain_tasks = True
+        self._pump_scheduled = False
+        self._pumping = False
+        self._reading_paused = False
+        self._shutting_down = False
+        self._status = 0
+        self._trusted = False
+        self._writing_paused = False
+        self.client: tuple[str, int] | None = None
+        self.server: tuple[str, int | None] | None = None
+        #: None once the connection is lost
+        self.transport: Any = None
+
+    # -- asyncio protocol
+
+    def connection_made(self, transport: Any) -> None:
+        """The connection is open."""
+        context = self._context
+        self.transport = transport
+        self.client = _address(transport.get_extra_info("peername"))
+        self.server = _address(transport.get_extra_info("sockname")) or _unix_path(transport)
+        hosts = context.trusted_hosts
+        if hosts is not None:
+            self._trusted = (self.client[0] if self.client is not None else None) in hosts
+        # A task factory of the application's (or of a debugger's) is respected at the price of the eager start.
+        self._plain_tasks = context.loop.get_task_factory() is None
+        context.server_state.connections.add(self)
+        self._arm(REQUEST_HEAD, context.request_header_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come in."""
+        if self._closing:
+            self._linger(len(data))
+            return
+        self._conn.feed(data)
+        self.pump()
+
+    def eof_received(self) -> bool:
+        """The client has closed its side. It may still read, so what runs is finished (RFC 9112 9.6)."""
+        if self._closing:
+            return False
+        self._eof = True
+        self._conn.feed_eof()
+        self.pump()
+        if self.transport is None:
+            return False
+        cycle = self._cycle
+        if cycle is None:
+            # Between requests pump() has closed already, or is waiting for the client to take its answers.
+            return True
+        cycle.feed_eof()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone, for whatever reason."""
+        context = self._context
+        self.transport = None
+        self._closing = True
+        context.server_state.connections.discard(self)
+        context.timers.remove(self._deadline)
+        cycle = self._cycle
+        self._cycle = None
+        self._wake_drainers()
+        if cycle is not None:
+            cycle.disconnect()
+
+    def pause_writing(self) -> None:
+        """The transport holds more than its high-water mark."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """The transport has drained to its low-water mark."""
+        self._writing_paused = False
+        self._wake_drainers()
+        # Pipelined requests wait while their answers have nowhere to go.
+        self._schedule_pump()
+
+    # -- asked by the server
+
+    def shutdown(self) -> None:
+        """End the connection when its request is done: at once if it is idle."""
+        self._shutting_down = True
+        if self._cycle is not None:
+            self._conn.keep_alive = False
+            self._schedule_pump()
+        elif not self._closing and not self._conn.parser.mid_message:
+            self._close()
+
+    def disconnect(self) -> None:
+        """End the connection now: the application sees its client gone."""
+        cycle = self._cycle
+        if cycle is not None:
+            cycle.disconnect()
+        self._abort()
+
+    # -- requests
+
+    def pump(self) -> None:
+        """Take events from the parser as far as the running request, flow control and the client allow."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while not self._closing and self._step():
+                pass
+        except RemoteProtocolError as error:
+            self._refuse(error.status_hint, str(error))
+        finally:
+            self._pumping = False
+        if not self._closing:
+            self._update_reading()
+            self._update_deadline()
+
+    def _step(self) -> bool:
+        """Do the next thing there is to do. Returns False when there is nothing until something happens."""
+        cycle = self._cycle
+        if cycle is None:
+            if self._writing_paused:
+                return False
+            event = self._conn.next_event()
+            if event == HEAD:
+                self._begin_request()
+                return True
+            if event == CLOSED:
+                self._close()
+            return False
+        conn = self._conn
+        if conn.response_complete and (conn.request_complete or not conn.keep_alive):
+            self._end_request()
+            return True
+        if not conn.request_complete and (cycle.body_bytes < HIGH_WATER_BYTES or conn.response_complete):
+            event = conn.next_event()
+            if event == DATA:
+                # After an early answer the rest of the content is read and dropped (RFC 9112 9.3).
+                if not conn.response_complete:
+                    cycle.feed_data(conn.parser.data)
+                return True
+            if event == END:
+                cycle.feed_end()
+                if conn.response_complete:
+                    return True
+        if not cycle.started:
+            # Only now, so that content which came with the head is there at the first receive().
+            cycle.started = True
+            self._start(cycle)
+            return True
+        if cycle.body_bytes or cycle.body_complete:
+            cycle.wake()
+        return False
+
+    def _begin_request(self) -> None:
+        head = self._conn.parser.head
+        context = self._context
+        scopes = self._scopes
+        if scopes is None:
+            scopes = self._scopes = ScopeBuilder(
+                server=self.server,
+                client=self.client,
+                scheme="https" if context.is_tls else "http",
+                root_path=context.root_path,
+                app_state=context.app_state,
+                asgi_version=context.asgi_version,
+                extensions=EXTENSIONS,
+            )
+        scope = scopes.build(head)
+        if self._trusted:
+            rewrite_scope(scope, context.trusted_hosts)
+        if head.upgrade:
+            self._ignore_upgrade(head)
+        if self._shutting_down or context.keep_alive_seconds <= 0:
+            self._conn.keep_alive = False
+        self._disarm()
+        context.server_state.total_requests += 1
+        self._cycle = HTTPCycle(self, scope, head.method == "HEAD")
+
+    def _ignore_upgrade(self, head: RequestHead) -> None:
+        logger.warning("Unsupported upgrade request.")
+        if head.upgrade.lower() == b"websocket":
+            # What follows may be frames: it must never be taken for a request.
+            self._conn.keep_alive = False
+
+    def _start(self, cycle: HTTPCycle) -> None:
+        context = self._context
+        tasks = context.server_state.tasks
+        if context.limit_concurrency and len(tasks) >= context.limit_concurrency:
+            logger.warning("Exceeded concurrency limit.")
+            self._answer(503, "")
+            return
+        loop = context.loop
+        own_context = context.base_context.copy()
+        coroutine = cycle.run(context.app)
+        if EAGER and self._plain_tasks:
+            task = Task(coroutine, loop=loop, context=own_context, eager_start=True)
+            if task.done():
+                return
+        else:
+            task = loop.create_task(coroutine, context=own_context)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _end_request(self) -> None:
+        """The response is complete, and the request too unless the connection is to be closed."""
+        self._cycle = None
+        if not self._conn.keep_alive or self._shutting_down:
+            self._close()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer what the parser has refused, and close."""
+        logger.warning("Invalid HTTP request received. %s", message)
+        cycle = self._cycle
+        if cycle is None:
+            self._conn.begin_refusal()
+        if cycle is None or not cycle.started:
+            self._answer(status, message)
+            return
+        # The content of a running request is broken: for its application the client is gone.
+        unanswered = self._conn.discard_head() and not self._conn.response_complete
+        cycle.disconnect()
+        if self.transport is None:
+            return
+        if unanswered:
+            self._answer(status, message)
+        elif self._conn.response_complete:
+            self._close()
+        else:
+            self._abort()
+
+    def _answer(self, status: int, detail: str) -> None:
+        """Send an answer in the server's own name, and close once it is sent."""
+        status, headers, body = canned_response(status, detail)
+        cycle = self._cycle
+        self._conn.write_head(status, headers, self._context.server_state.default_fields)
+        self._send(self._conn.write_data(body, True))
+        self._log_access(cycle, status)
+        self._close()
+
+    # -- Wire: called by the cycle
+
+    def write_head(self, status: int, headers: Iterable[Iterable[bytes]], trailers: bool) -> None:
+        """See Wire."""
+        head = self._conn.head
+        if trailers and head is not None:
+            trailers = _takes_trailers(head.headers)
+        self._conn.write_head(status, headers, self._context.server_state.default_fields, trailers)
+        self._status = status
+
+    def discard_head(self) -> bool:
+        """See Wire."""
+        return self._conn.discard_head()
+
+    def write_data(self, data: bytes, end: bool) -> bool:
+        """See Wire."""
+        conn = self._conn
+        first = not conn.response_started
+        out = conn.write_data(data, end)
+        if first and self._context.access_log is not None:
+            self._log_access(self._cycle, self._status)
+        self._send(out)
+        if end:
+            self._response_ended()
+        return self._writing_paused
+
+    def write_trailers(self, headers: list[Iterable[bytes]]) -> bool:
+        """See Wire."""
+        self._send(self._conn.write_trailers(headers))
+        self._response_ended()
+        return self._writing_paused
+
+    def write_informational(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """See Wire."""
+        data = self._conn.write_informational(status, headers)
+        if data:
+            self._send([data])
+
+    def request_body(self) -> None:
+        """See Wire."""
+        if self._conn.continue_pending:
+            data = self._conn.write_continue()
+            if data:
+                self._send([data])
+
+    def consume(self, size_bytes: int) -> None:
+        """See Wire."""
+        if not self._conn.request_complete and not self._pumping:
+            self.pump()
+
+    def drain(self) -> Awaitable[Any]:
+        """See Wire."""
+        if not self._writing_paused:
+            return DONE
+        return self._drain()
+
+    def fail(self) -> None:
+        """See Wire."""
+        if self.transport is None:
+            return
+        if self._conn.discard_head():
+            self._answer(500, "")
+        else:
+            # Never a clean end for a broken response: the client must be able to tell (ASGI C7).
+            self._abort()
+
+    async def _drain(self) -> None:
+        while self._writing_paused and self.transport is not None:
+            waiter: asyncio.Future[None] = self._context.loop.create_future()
+            if self._drain_waiters is None:
+                self._drain_waiters = [waiter]
+            else:
+                self._drain_waiters.append(waiter)
+            await waiter
+        if self.transport is None:
+            raise ClientDisconnected("The client has disconnected.")
+
+    def _wake_drainers(self) -> None:
+        waiters = self._drain_waiters
+        self._drain_waiters = None
+        if waiters is not None:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _response_ended(self) -> None:
+        if not self._pumping:
+            # Not from here: the next request must not start inside this one's `send`, nor nest ever deeper.
+            self._schedule_pump()
+
+    def _schedule_pump(self) -> None:
+        if not self._pump_scheduled and not self._closing:
+            self._pump_scheduled = True
+            self._context.loop.call_soon(self._scheduled_pump, context=self._context.base_context)
+
+    def _scheduled_pump(self) -> None:
+        self._pump_scheduled = False
+        if not self._closing:
+            self.pump()
+
+    def _send(self, out: list[bytes]) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        if len(out) == 1:
+            transport.write(out[0])
+        elif out:
+            transport.writelines(out)
+
+    def _log_access(self, cycle: HTTPCycle | None, status: int) -> None:
+        access_log = self._context.access_log
+        if access_log is not None and cycle is not None:
+            access_log.log(cycle.scope, status)
+
+    # -- flow control and deadlines
+
+    def _update_reading(self) -> None:
+        cycle = self._cycle
+        held = cycle is not None and cycle.body_bytes >= HIGH_WATER_BYTES and not self._conn.response_complete
+        pause = held or self._conn.parser.buffered_bytes > HIGH_WATER_BYTES
+        if pause != self._reading_paused and self.transport is not None:
+            self._reading_paused = pause
+            if pause:
+                self.transport.pause_reading()
+            elif not self._eof:
+                self.transport.resume_reading()
+
+    def _update_deadline(self) -> None:
+        context = self._context
+        if self._cycle is None:
+            if self._conn.parser.mid_message:
+                # Armed once, at the first byte: a client that dribbles gets no more time for it.
+                if self._deadline_kind != REQUEST_HEAD:
+                    self._arm(REQUEST_HEAD, context.request_header_seconds)
+            elif self._deadline_kind == NO_DEADLINE:
+                self._arm(KEEP_ALIVE, context.keep_alive_seconds)
+        elif self._conn.request_complete or self._reading_paused:
+            self._disarm()
+        else:
+            self._arm(REQUEST_BODY, context.request_body_seconds)
+
+    def _arm(self, kind: int, seconds: float) -> None:
+        self._deadline_kind = kind
+        if seconds > 0:
+            self._context.timers.arm(self._deadline, seconds)
+        else:
+            self._context.timers.disarm(self._deadline)
+
+    def _disarm(self) -> None:
+        if self._deadline_kind != NO_DEADLINE:
+            self._deadline_kind = NO_DEADLINE
+            self._context.timers.disarm(self._deadline)
+
+    def on_deadline(self) -> None:
+        """The deadline has passed."""
+        kind = self._deadline_kind
+        self._deadline_kind = NO_DEADLINE
+        if self.transport is None or kind == NO_DEADLINE:
+            return
+        if kind == LINGER:
+            self._abort()
+        elif kind == KEEP_ALIVE or not self._conn.parser.mid_message:
+            self._close()
+        else:
+            # RFC 9110 15.5.9; RFC 9112 9.5.
+            self._refuse(408, "The request did not arrive in time.")
+
+    # -- the end
+
+    def _close(self) -> None:
+        """Close once everything is sent, in stages where the client may still be sending (RFC 9112 9.6)."""
+        if self._closing:
+            return
+        self._closing = True
+        self._disarm()
+        transport = self.transport
+        if transport is None:
+            return
+        conn = self._conn
+        settled = conn.request_complete and not conn.parser.mid_message and not conn.parser.buffered_bytes
+        if self._eof or (settled and not self._reading_paused) or not transport.can_write_eof():
+            transport.close()
+            return
+        # A close now would reset the connection, and the reset can overtake the answer.
+        self._linger_left_bytes = LINGER_BYTES
+        self._arm(LINGER, LINGER_SECONDS)
+        if self._reading_paused:
+            self._reading_paused = False
+            transport.resume_reading()
+        transport.write_eof()
+
+    def _linger(self, size_bytes: int) -> None:
+        self._linger_left_bytes -= size_bytes
+        if self._deadline_kind == LINGER and self._linger_left_bytes < 0:
+            self._abort()
+
+    def _abort(self) -> None:
+        self._closing = True
+        self._disarm()
+        if self.transport is not None:
+            self.transport.abort()
+
+
+def _address(address: Any) -> tuple[str, int] | None:
+    """(host, port) of an internet address, None for a Unix socket's (asgi H11)."""
+    if isinstance(address, (tuple, list)) and len(address) >= 2:
+        return str(address[0]), int(address[1])
+    return None
+
+
+def _unix_path(transport: Any) -> tuple[str, None] | None:
+    name = transport.get_extra_info("sockname")
+    if isinstance(name, bytes):
+        name = name.decode("utf-8", "replace")
+    return (name, None) if isinstance(name, str) and name else None
+
+
+def _takes_trailers(headers: list[tuple[bytes, bytes]]) -> bool:
+    """RFC 9110 6.5.1: trailers are only for clients that said `TE: trailers`."""
+    for name, value in headers:
+        if name == b"te" and any(part.strip().lower() == b"trailers" for part in value.split(b",")):
+            return True
+    return False

@@ -1,0 +1,28 @@
+# Types for timers_py.py, which is compiled a second time as timers_c.
+
+cimport cython
+
+cdef double RESOLUTION_SECONDS
+cdef double NEVER
+
+
+cdef class Deadline:
+    cdef public object owner
+    cdef readonly double at_seconds
+    cdef readonly long long bucket
+
+
+cdef class Timers:
+    cdef object _loop
+    cdef dict _buckets
+    cdef object _handle
+    cdef double _now_seconds
+
+    @cython.locals(at_seconds=double, bucket="long long")
+    cpdef object arm(self, Deadline deadline, double seconds)
+    cpdef object disarm(self, Deadline deadline)
+    cpdef object remove(self, Deadline deadline)
+    cpdef object close(self)
+    cdef object _take_out(self, Deadline deadline)
+    cdef object _move(self, Deadline deadline, long long bucket)
+    cdef object _look_at(self, Deadline deadline, double now)

@@ -1,0 +1,118 @@
+"""Coarse deadlines for many connections: one timer of the loop serves all of them.
+
+A connection re-arms its deadline on nearly every request, so arming must cost next to nothing: a later deadline only changes a
+number, and the bucket in which the connection waits is looked at again when its time comes. Knows no protocol. The text is
+compiled a second time as `timers_c`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+__all__ = ["Deadline", "Timers"]
+
+#: How fine deadlines are. They are never early and at most two of these late.
+RESOLUTION_SECONDS = 0.25
+NEVER = float("inf")
+
+
+class Deadline:
+    """One connection's place in the timers. `owner.on_deadline()` is called once when it passes."""
+
+    __slots__ = ("at_seconds", "bucket", "owner")
+
+    def __init__(self, owner: Any) -> None:
+        self.owner: Any = owner
+        self.at_seconds = NEVER
+        #: number of the bucket this stands in, -1 when in none
+        self.bucket = -1
+
+
+class Timers:
+    """All deadlines of one event loop."""
+
+    __slots__ = ("_buckets", "_handle", "_loop", "_now_seconds")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._buckets: dict[int, set[Deadline]] = {}
+        self._handle: asyncio.TimerHandle | None = None
+        self._now_seconds = 0.0
+
+    def arm(self, deadline: Deadline, seconds: float) -> None:
+        """Let `deadline` pass `seconds` from now, whatever it was set to before."""
+        if self._handle is None:
+            self._now_seconds = self._loop.time()
+            self._handle = self._loop.call_later(RESOLUTION_SECONDS, self._sweep)
+        # `_now_seconds` may be one resolution old, hence one more: never early.
+        at_seconds = self._now_seconds + seconds + RESOLUTION_SECONDS
+        deadline.at_seconds = at_seconds
+        bucket = int(at_seconds / RESOLUTION_SECONDS) + 1
+        if deadline.bucket < 0 or bucket < deadline.bucket:
+            self._move(deadline, bucket)
+
+    def disarm(self, deadline: Deadline) -> None:
+        """Let it never pass. It keeps its place, because it will most likely be armed again."""
+        deadline.at_seconds = NEVER
+
+    def remove(self, deadline: Deadline) -> None:
+        """Forget it and its owner: the connection is gone and must not be kept alive from here."""
+        deadline.at_seconds = NEVER
+        deadline.owner = None
+        if deadline.bucket >= 0:
+            self._take_out(deadline)
+
+    def close(self) -> None:
+        """Forget everything and stop the timer of the loop."""
+        self._buckets.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _take_out(self, deadline: Deadline) -> None:
+        members = self._buckets.get(deadline.bucket)
+        if members is not None:
+            members.discard(deadline)
+            if not members:
+                del self._buckets[deadline.bucket]
+        deadline.bucket = -1
+
+    def _move(self, deadline: Deadline, bucket: int) -> None:
+        if deadline.bucket >= 0:
+            self._take_out(deadline)
+        deadline.bucket = bucket
+        members = self._buckets.get(bucket)
+        if members is None:
+            self._buckets[bucket] = {deadline}
+        else:
+            members.add(deadline)
+
+    def _sweep(self) -> None:
+        self._handle = None
+        now = self._now_seconds = self._loop.time()
+        current = int(now / RESOLUTION_SECONDS)
+        # A copy of the keys: owners arm, disarm and remove while they are told.
+        for bucket in [number for number in self._buckets if number <= current]:
+            for deadline in self._buckets.pop(bucket, ()):
+                deadline.bucket = -1
+                self._look_at(deadline, now)
+        if self._buckets and self._handle is None:
+            self._handle = self._loop.call_later(RESOLUTION_SECONDS, self._sweep)
+
+    def _look_at(self, deadline: Deadline, now: float) -> None:
+        if deadline.at_seconds > now:
+            if deadline.at_seconds != NEVER:
+                self._move(deadline, int(deadline.at_seconds / RESOLUTION_SECONDS) + 1)
+            return
+        deadline.at_seconds = NEVER
+        owner = deadline.owner
+        if owner is None:
+            return
+        try:
+            owner.on_deadline()
+        except Exception as error:
+            # One connection must not end the sweep for the others.
+            self._loop.call_exception_handler(
+                {"message": "Exception in a connection's deadline", "exception": error, "protocol": owner}
+            )
