@@ -35,8 +35,9 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         raise NotImplementedError(f"{scope['type']} is not served here")
     headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    stream = asyncio.ensure_future(events(send))
+    stream = asyncio.create_task(events(send))
     try:
         await client_left(receive)
     finally:
         stream.cancel()
+        await asyncio.gather(stream, return_exceptions=True)
