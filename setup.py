@@ -253,18 +253,18 @@ class build_ext(setuptools_build_ext):  # noqa: N801  (setuptools' own name)
     def translate(self) -> None:
         """Cython to C, for what has changed."""
         from Cython.Build import cythonize
+        from Cython.Compiler.Errors import CompileError
 
         staged = stage(native_sources())
         for directives, suffix in ((PYX_DIRECTIVES, ".pyx"), (ONE_TEXT_DIRECTIVES, ".py")):
             extensions = [ext for ext in self.extensions if staged[ext.name].suffix == suffix]
             for ext in extensions:
                 ext.sources = [str(staged[ext.name])]
-            done = cythonize(
-                extensions,
-                include_path=[str(STAGE)],
-                compiler_directives=directives,
-                force=bool(self.force) or any(older_than_this_file(ext.sources[0]) for ext in extensions),
-            )
+            force = bool(self.force) or any(older_than_this_file(ext.sources[0]) for ext in extensions)
+            try:
+                done = cythonize(extensions, include_path=[str(STAGE)], compiler_directives=directives, force=force)
+            except CompileError as error:  # Cython has printed what is wrong
+                raise SystemExit(f"picocorn: {error.args[1]} does not translate to C") from error
             c_files = {new.name: new.sources for new in done}
             for ext in extensions:
                 ext.sources = c_files[ext.name]
