@@ -1,0 +1,48 @@
+"""Listening by means of the loop's own transports: for TLS, for platforms without the poller, for pure Python.
+
+Knows asyncio's server; nothing of the poller or of HTTP. The flow-control marks need no help here: those of asyncio and uvloop
+(64 KiB and 16 KiB) are the ones in `base.limits`, and a test holds all transports to that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .listening import ListeningServer
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+    from collections.abc import Callable
+
+__all__ = ["AsyncioServer", "listen_with_loop"]
+
+
+class AsyncioServer(ListeningServer):
+    """One listening socket served by the loop itself."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, server: asyncio.AbstractServer) -> None:
+        super().__init__(loop, (sock,))
+        self._server = server
+
+    def _stop(self) -> None:
+        self._server.close()
+
+
+async def listen_with_loop(
+    protocol_factory: Callable[[], Any], sock: socket.socket, *, backlog: int, ssl: ssl_module.SSLContext | None = None
+) -> AsyncioServer:
+    """Accept on `sock` (bound, a stream) with `loop.create_server()`. Raises OSError if the socket cannot listen."""
+    loop = asyncio.get_running_loop()
+    if sock.family != getattr(socket, "AF_UNIX", None):
+        server = await loop.create_server(protocol_factory, sock=sock, backlog=backlog, ssl=ssl)
+        return AsyncioServer(loop, sock, server)
+    # The path belongs to whoever bound the socket. Python 3.13 would remove it on close(); a loop that does not know the
+    # argument does not do it either.
+    options: dict[str, Any] = {}
+    if sys.version_info >= (3, 13) and isinstance(loop, asyncio.SelectorEventLoop):
+        options["cleanup_socket"] = False
+    server = await loop.create_unix_server(protocol_factory, sock=sock, backlog=backlog, ssl=ssl, **options)
+    return AsyncioServer(loop, sock, server)

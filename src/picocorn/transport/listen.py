@@ -1,0 +1,75 @@
+"""The one way to accept connections: the native poller where it can be used, otherwise the loop's own transports.
+
+Knows which of the two serves a socket; nothing of what either does with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..base.native import half_built
+from .asyncio_transport import listen_with_loop
+from .listening import ListeningServer
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+    from collections.abc import Callable
+
+    from .interface import Server
+
+__all__ = ["PollerServer", "listen"]
+
+
+class PollerServer(ListeningServer):
+    """One listening socket served by the native poller of its loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, listener: Any) -> None:
+        super().__init__(loop, (sock,))
+        self._listener = listener
+
+    def _stop(self) -> None:
+        self._listener.close()
+
+
+async def listen(
+    protocol_factory: Callable[[], Any],
+    sock: socket.socket,
+    *,
+    backlog: int,
+    native: bool,
+    ssl: ssl_module.SSLContext | None = None,
+) -> Server:
+    """Accept connections on `sock` and make a protocol for each with `protocol_factory`.
+
+    `sock` is a bound stream socket; the server owns it from now on. `backlog` counts connections waiting to be accepted.
+    `native` asks for the poller (callers pass `base.native.NATIVE`); TLS, platforms other than Linux and loops without
+    `add_reader` get the loop's own transports all the same. Raises OSError if the socket cannot listen, ImportError if the
+    poller was asked for and is not built.
+    """
+    if native and ssl is None and sys.platform == "linux":
+        server = listen_with_poller(protocol_factory, sock, backlog=backlog)
+        if server is not None:
+            return server
+    return await listen_with_loop(protocol_factory, sock, backlog=backlog, ssl=ssl)
+
+
+def listen_with_poller(protocol_factory: Callable[[], Any], sock: socket.socket, *, backlog: int) -> PollerServer | None:
+    """Accept on `sock` with the poller of the running loop. None if that loop cannot watch descriptors."""
+    try:
+        from .listener_c import Listener  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise half_built(f"{__package__}.listener") from error
+    loop = asyncio.get_running_loop()
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        # Linux hands this down to every accepted socket: one call instead of one per connection.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
+    sock.listen(backlog)
+    try:
+        listener = Listener(loop, protocol_factory, sock)
+    except NotImplementedError:
+        return None
+    return PollerServer(loop, sock, listener)

@@ -1,0 +1,52 @@
+# What the rooms of this folder need to see of poller_c.pyx.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+
+cdef enum:
+    RECEIVE_BYTES = 65536           # the most one recv() takes, and so what one chatty peer gets of a turn
+
+
+cdef class Watcher:
+    cdef readonly Poller poller
+    cdef int fd                     # -1 once given back to the kernel
+    cdef uint32_t generation        # tells this owner of the number `fd` from earlier and later ones
+    cdef uint32_t watched           # the epoll interest the kernel knows of; meaningless while not registered
+    cdef bint registered
+    cdef bint dirty                 # in poller.dirty
+
+    cdef int handle(self, uint32_t events) except -1
+    cdef int flush(self) except -1
+    cdef int finish(self) except -1
+    cdef int cut(self) except -1
+    cdef int watch(self, uint32_t events) except -1
+    cdef int unwatch(self) except -1
+
+
+cdef class Poller:
+    cdef object __weakref__
+    cdef readonly object loop
+    cdef int epfd
+    cdef unsigned char* buffer      # what recv() fills; copied out before any Python runs
+    cdef list owners                # Watcher or None, by file descriptor
+    cdef uint32_t generations       # given out so far
+    cdef int alive                  # watchers added and not finished
+    cdef int depth                  # runs of on_ready under way (more than one: an application runs the loop inside itself)
+    cdef list dirty                 # transports with unflushed writes
+    cdef int64_t dirty_since_ns
+    cdef list lost                  # watchers whose finish() is due
+    cdef bint is_flush_due
+    cdef bint is_finish_due
+    cdef readonly uint64_t sends    # send system calls, for tests and benchmarks
+
+    cdef int add(self, Watcher watcher, uint32_t events) except -1
+    cdef int mark_dirty(self, Watcher watcher) except -1
+    cdef int flush_dirty(self) except -1
+    cdef int lose(self, Watcher watcher) except -1
+    cdef int report(self, str message, object error, object transport, object protocol) except -1
+    cdef int begin(self) except -1
+    cdef int end(self) except -1
+    cdef int release_lost(self) except -1
+
+
+cdef Poller poller_of(object loop)

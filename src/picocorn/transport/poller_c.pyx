@@ -1,0 +1,302 @@
+# cython: binding=False, boundscheck=False, wraparound=False
+# The readiness set of one event loop: an epoll of its own, watched by the loop as one reader, and what has to happen once for
+# all sockets: one turn over everything ready, one flush of everything written. Linux only, no pure twin (the loop's own
+# transports are the fallback). Knows file descriptors and `Watcher`s; not what a watcher does with its socket.
+#
+# Python code runs inside every callback and may close, start or write to anything, or run the loop again. So nothing borrowed
+# is held across one: events live on the C stack of their turn, and an event is delivered only if the number that the kernel
+# hands back (descriptor and generation) still names the same owner.
+
+cimport cython
+from cpython.list cimport PyList_GET_SIZE
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+from .linux cimport (
+    CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN,
+    clock_gettime, close, epoll_create1, epoll_ctl, epoll_event, epoll_wait, timespec,
+)
+
+import os
+import weakref
+
+# Ready sockets handled in one turn before the loop's other callbacks get theirs. Epoll hands out its ready list round robin,
+# so what does not fit comes first in the next turn.
+cdef enum:
+    EVENTS_PER_TURN = 128
+    # A turn that has run longer than this since its first unflushed write flushes early: slow handlers do not hold fast
+    # answers hostage, and fast turns still cost one wake-up per peer.
+    LATENCY_GUARD_NANOSECONDS = 1000000
+
+
+cdef inline int64_t now_nanoseconds() noexcept:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef class Watcher:
+    """One file descriptor in the readiness set: a listening socket or a connection."""
+
+    def __cinit__(self):
+        self.fd = -1
+
+    cdef int handle(self, uint32_t events) except -1:
+        """Do what `events` ask for. Only SystemExit and KeyboardInterrupt may leave."""
+        raise NotImplementedError
+
+    cdef int flush(self) except -1:
+        """Send what is queued. Runs no Python of others."""
+        raise NotImplementedError
+
+    cdef int finish(self) except -1:
+        """Tell the owner that the descriptor is lost, then give it back."""
+        raise NotImplementedError
+
+    cdef int cut(self) except -1:
+        """Stop now, dropping what is queued."""
+        raise NotImplementedError
+
+    cdef int watch(self, uint32_t events) except -1:
+        """Make `events` what epoll reports (errors and hang-ups it always does). Returns 0 or an errno."""
+        cdef epoll_event interest
+        if self.registered and self.watched == events:
+            return 0
+        interest.events = events
+        interest.data.u64 = (<uint64_t> self.generation << 32) | <uint32_t> self.fd
+        if epoll_ctl(self.poller.epfd, EPOLL_CTL_MOD if self.registered else EPOLL_CTL_ADD, self.fd, &interest) < 0:
+            return errno
+        self.registered = True
+        self.watched = events
+        return 0
+
+    cdef int unwatch(self) except -1:
+        # Said aloud even before close(): a copy of the descriptor in a forked process would keep the registration, and with it
+        # events nobody can stop, alive.
+        cdef epoll_event unused
+        if self.registered:
+            self.registered = False
+            unused.events = 0
+            epoll_ctl(self.poller.epfd, EPOLL_CTL_DEL, self.fd, &unused)
+        return 0
+
+
+@cython.final
+@cython.no_gc_clear  # watchers may still call in while the collector takes a cycle apart; `owners` is what breaks the cycle
+cdef class Poller:
+    """All native sockets of one event loop. Holds an epoll descriptor only while there is something to watch."""
+
+    def __cinit__(self, loop):
+        self.epfd = -1
+        self.loop = loop
+        self.owners = []
+        self.dirty = []
+        self.lost = []
+        self.buffer = <unsigned char*> malloc(RECEIVE_BYTES)
+        if self.buffer == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.buffer)
+        if self.epfd >= 0:
+            close(self.epfd)
+
+    def __repr__(self):
+        return f"<Poller epoll={self.epfd} watching={self.alive}>"
+
+    @property
+    def watching(self):
+        """How many listening sockets and connections there are (int)."""
+        return self.alive
+
+    def close(self):
+        """Stop all listening sockets and abort all connections; their `connection_lost` follows from the loop."""
+        cdef Watcher watcher
+        for owner in list(self.owners):
+            watcher = owner
+            if watcher is not None:
+                watcher.cut()
+
+    # --- membership -------------------------------------------------------------------------------------------------------
+
+    cdef int add(self, Watcher watcher, uint32_t events) except -1:
+        """Take `watcher` in. Returns 0, or the errno why the kernel did not."""
+        cdef int error
+        if self.epfd < 0:
+            self.begin()
+        self.generations += 1
+        watcher.generation = self.generations
+        error = watcher.watch(events)
+        if error:
+            if self.alive == 0:
+                self.end()
+            return error
+        while PyList_GET_SIZE(self.owners) <= watcher.fd:
+            self.owners.append(None)
+        self.owners[watcher.fd] = watcher
+        self.alive += 1
+        return 0
+
+    cdef int begin(self) except -1:
+        cdef int epfd = epoll_create1(EPOLL_CLOEXEC)
+        if epfd < 0:
+            raise OSError(errno, os.strerror(errno))
+        try:
+            self.loop.add_reader(epfd, self._on_ready)
+        except BaseException:
+            close(epfd)
+            raise
+        self.epfd = epfd
+        return 0
+
+    cdef int end(self) except -1:
+        """Count one watcher less; the last one takes the epoll descriptor along."""
+        self.alive -= 1
+        if self.alive > 0 or self.epfd < 0:
+            return 0
+        self.alive = 0
+        epfd = self.epfd
+        self.epfd = -1
+        try:
+            if not self.loop.is_closed():
+                self.loop.remove_reader(epfd)
+        finally:
+            close(epfd)
+        return 0
+
+    cdef int lose(self, Watcher watcher) except -1:
+        """Forget `watcher`, and have its `finish()` run from the loop: never within the call that lost it."""
+        watcher.unwatch()
+        self.owners[watcher.fd] = None
+        self.lost.append(watcher)
+        if not self.is_finish_due:
+            self.is_finish_due = True
+            try:
+                self.loop.call_soon(self._finish_lost)
+            except RuntimeError:
+                # A closed loop calls nobody any more: nothing to tell, only descriptors to give back.
+                if not self.loop.is_closed():
+                    raise
+                self.release_lost()
+        return 0
+
+    cdef int release_lost(self) except -1:
+        cdef Watcher watcher
+        self.is_finish_due = False
+        lost, self.lost = self.lost, []
+        for owner in lost:
+            watcher = owner
+            close(watcher.fd)
+            watcher.fd = -1
+            self.end()
+        return 0
+
+    def _finish_lost(self):
+        cdef Watcher watcher
+        cdef Py_ssize_t done = 0
+        cdef list lost = self.lost
+        self.lost = []
+        self.is_finish_due = False
+        try:
+            while done < PyList_GET_SIZE(lost):
+                watcher = lost[done]
+                done += 1
+                watcher.finish()
+        finally:
+            if done < PyList_GET_SIZE(lost):  # SystemExit or KeyboardInterrupt on its way through; the others are still due
+                self.lost = lost[done:] + self.lost
+                if not self.is_finish_due:
+                    self.is_finish_due = True
+                    self.loop.call_soon(self._finish_lost)
+
+    # --- one turn ---------------------------------------------------------------------------------------------------------
+
+    def _on_ready(self):
+        cdef epoll_event events[EVENTS_PER_TURN]
+        cdef Watcher watcher
+        cdef Py_ssize_t fd
+        cdef int i, count
+        if self.epfd < 0:
+            return
+        count = epoll_wait(self.epfd, events, EVENTS_PER_TURN, 0)
+        if count < 0:
+            if errno == EINTR:
+                return
+            raise OSError(errno, os.strerror(errno))
+        self.depth += 1
+        try:
+            for i in range(count):
+                fd = <uint32_t> events[i].data.u64
+                if fd >= PyList_GET_SIZE(self.owners):
+                    continue
+                watcher = <Watcher> self.owners[fd]
+                # Lost, parked, or another owner of a re-used number: the event was for somebody else.
+                if watcher is None or not watcher.registered or watcher.generation != events[i].data.u64 >> 32:
+                    continue
+                watcher.handle(events[i].events)
+                if PyList_GET_SIZE(self.dirty) and now_nanoseconds() - self.dirty_since_ns > LATENCY_GUARD_NANOSECONDS:
+                    self.flush_dirty()
+        finally:
+            self.depth -= 1
+            self.flush_dirty()
+
+    # --- one flush --------------------------------------------------------------------------------------------------------
+
+    cdef int mark_dirty(self, Watcher watcher) except -1:
+        """Have `watcher` flushed at the end of this turn, or with the next callbacks of the loop if this is none of ours."""
+        self.dirty.append(watcher)
+        watcher.dirty = True
+        if PyList_GET_SIZE(self.dirty) == 1:
+            self.dirty_since_ns = now_nanoseconds()
+        elif self.depth == 0 and now_nanoseconds() - self.dirty_since_ns > LATENCY_GUARD_NANOSECONDS:
+            return self.flush_dirty()
+        if self.depth == 0 and not self.is_flush_due:
+            self.loop.call_soon(self._flush_due)
+            self.is_flush_due = True
+        return 0
+
+    def _flush_due(self):
+        self.is_flush_due = False
+        self.flush_dirty()
+
+    cdef int flush_dirty(self) except -1:
+        cdef Watcher watcher
+        cdef list dirty = self.dirty
+        if PyList_GET_SIZE(dirty) == 0:
+            return 0
+        self.dirty = []
+        for owner in dirty:
+            watcher = <Watcher> owner
+            watcher.dirty = False
+            try:
+                watcher.flush()
+            except Exception as error:
+                self.report("Fatal error: flushing failed", error, watcher, None)
+        return 0
+
+    cdef int report(self, str message, object error, object transport, object protocol) except -1:
+        """Hand an exception to the loop's handler, in asyncio's words; SystemExit and KeyboardInterrupt go on upwards."""
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            raise error
+        context = {"message": message, "exception": error}
+        if transport is not None:
+            context["transport"] = transport
+        if protocol is not None:
+            context["protocol"] = protocol
+        self.loop.call_exception_handler(context)
+        return 0
+
+
+# Weak on both sides: a loop must not live because of its poller, nor a poller because it was looked up once.
+cdef object _pollers = weakref.WeakKeyDictionary()
+
+
+cdef Poller poller_of(object loop):
+    """The poller of `loop`, made when there is none."""
+    cdef object reference = _pollers.get(loop)
+    cdef object poller = None if reference is None else reference()
+    if poller is None:
+        poller = Poller(loop)
+        _pollers[loop] = weakref.ref(poller)
+    return poller
