@@ -68,7 +68,7 @@ cdef extern from "<arpa/inet.h>" nogil:
     uint32_t ntohl(uint32_t number)
 
 cdef extern from "<unistd.h>" nogil:
-    int close(int fd)
+    int close_descriptor "close" (int fd)
 
 cdef extern from "<time.h>" nogil:
     struct timespec:

@@ -7,7 +7,7 @@ from libc.errno cimport EAGAIN, EBADF, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, 
 from libc.stdint cimport uint32_t
 
 from .linux cimport EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, sockaddr, sockaddr_storage, socklen_t
-from .poller_c cimport Poller, Watcher, poller_of
+from .poller_c cimport Watcher, poller_of
 from .transport_c cimport PollerTransport, accepted
 
 import logging
@@ -73,8 +73,8 @@ cdef class Listener(Watcher):
     cdef int handle(self, uint32_t events) except -1:
         cdef sockaddr_storage address
         cdef socklen_t size
-        cdef int fd, error, turn
-        for turn in range(ACCEPTS_PER_TURN):
+        cdef int fd, error, _turn
+        for _turn in range(ACCEPTS_PER_TURN):
             if self.fd < 0:  # closed by the protocol made last
                 return 0
             size = sizeof(address)

@@ -14,8 +14,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from .linux cimport (
-    CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN,
-    clock_gettime, close, epoll_create1, epoll_ctl, epoll_event, epoll_wait, timespec,
+    CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD,
+    clock_gettime, close_descriptor, epoll_create1, epoll_ctl, epoll_event, epoll_wait, timespec,
 )
 
 import os
@@ -100,7 +100,7 @@ cdef class Poller:
     def __dealloc__(self):
         free(self.buffer)
         if self.epfd >= 0:
-            close(self.epfd)
+            close_descriptor(self.epfd)
 
     def __repr__(self):
         return f"<Poller epoll={self.epfd} watching={self.alive}>"
@@ -145,7 +145,7 @@ cdef class Poller:
         try:
             self.loop.add_reader(epfd, self._on_ready)
         except BaseException:
-            close(epfd)
+            close_descriptor(epfd)
             raise
         self.epfd = epfd
         return 0
@@ -162,7 +162,7 @@ cdef class Poller:
             if not self.loop.is_closed():
                 self.loop.remove_reader(epfd)
         finally:
-            close(epfd)
+            close_descriptor(epfd)
         return 0
 
     cdef int lose(self, Watcher watcher) except -1:
@@ -187,7 +187,7 @@ cdef class Poller:
         lost, self.lost = self.lost, []
         for owner in lost:
             watcher = owner
-            close(watcher.fd)
+            close_descriptor(watcher.fd)
             watcher.fd = -1
             self.end()
         return 0

@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 
 from .linux cimport (
     AF_INET, AF_INET6, AF_UNIX, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, INET6_ADDRSTRLEN, MSG_NOSIGNAL, SHUT_WR, SO_ERROR,
-    SOL_SOCKET, close, getsockname, getsockopt, in6_addr, inet_ntop, iovec, msghdr, ntohl, ntohs, recv, send, sendmsg, shutdown,
+    SOL_SOCKET, close_descriptor, getsockname, getsockopt, inet_ntop, iovec, msghdr, ntohl, ntohs, recv, send, sendmsg, shutdown,
     sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t,
 )
 from .poller_c cimport RECEIVE_BYTES, Poller, Watcher
@@ -45,7 +45,7 @@ cdef class PollerTransport(Watcher):
         # Only after a loop that was dropped without ending its connections.
         if self.sock is not None:
             self.sock.detach()
-        close(self.fd)
+        close_descriptor(self.fd)
         PyErr_WarnEx(ResourceWarning, b"a connection was dropped without being closed", 1)
 
     def __repr__(self):
@@ -65,7 +65,7 @@ cdef class PollerTransport(Watcher):
 
     cdef int discard(self) except -1:
         """Close a connection that no protocol was told of."""
-        close(self.fd)
+        close_descriptor(self.fd)
         self.fd = -1
         self.is_lost = self.is_closed = True
         self.protocol = None
@@ -434,7 +434,7 @@ cdef class PollerTransport(Watcher):
             self.error = None
             if self.sock is not None:
                 self.sock.detach()
-            close(self.fd)
+            close_descriptor(self.fd)
             self.fd = -1
             self.poller.end()
         return 0
