@@ -318,5 +318,6 @@ def extensions() -> list[Extension]:
     ]
 
 
-os.chdir(ROOT)
-setup(ext_modules=extensions(), cmdclass={"build_ext": build_ext, "editable_wheel": editable_wheel})
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    setup(ext_modules=extensions(), cmdclass={"build_ext": build_ext, "editable_wheel": editable_wheel})
