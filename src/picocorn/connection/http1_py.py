@@ -492,6 +492,9 @@ class HTTP1Protocol(Wire):
             return
         if kind == LINGER:
             self._abort()
+        elif kind == KEEP_ALIVE and (self._writing_paused or self.transport.get_write_buffer_size()):
+            # Not idle: the client is still taking the last answer.
+            self._arm(KEEP_ALIVE, self._context.keep_alive_seconds)
         elif kind == KEEP_ALIVE or not self._conn.parser.mid_message:
             self._close()
         else:
