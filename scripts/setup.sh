@@ -21,8 +21,12 @@ is_from_debian() { [ "$("$python" -c 'import sys; print(sys.base_prefix)')" = /u
 
 apt_install() {
     say "installing $* with apt-get"
-    DEBIAN_FRONTEND=noninteractive apt-get update -qq >/dev/null &&
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    # apt-get talks a lot; only what it says when it fails is of interest.
+    if ! told=$(apt-get update -qq 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" 2>&1)
+    then
+        printf '%s\n' "$told" | tail -n 5 >&2
+        return 1
+    fi
 }
 
 find_python() {
