@@ -48,7 +48,7 @@ pure: dev
 lint: dev
 	@$(BIN)/ruff check $(wildcard $(SOURCES))
 	@$(BIN)/ruff format --check $(wildcard $(SOURCES))
-	@$(BIN)/cython-lint $(shell find src -name '*.pyx' -o -name '*.pxd')
+	@PATH="$(abspath $(BIN)):$$PATH" cython-lint $(shell find src -name '*.pyx' -o -name '*.pxd')
 
 types: dev
 	@$(BIN)/mypy
