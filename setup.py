@@ -28,7 +28,8 @@ from setuptools.command.editable_wheel import editable_wheel as setuptools_edita
 ROOT = Path(__file__).parent
 SRC = Path("src")
 CSRC = Path("csrc")
-STAGE = Path("build") / "cython"
+#: One for each interpreter: a translation depends on the Cython that its environment has.
+STAGE = Path("build") / f"cython-{sys.implementation.cache_tag}"
 PACKAGE = "picocorn"
 
 #: Only Linux has epoll; elsewhere the loop's own transports serve.
