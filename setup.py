@@ -40,13 +40,14 @@ IS_MSVC = sys.platform == "win32"
 #: A kernel is compiled for the instruction set its file is named after; the dispatcher asks the CPU before it calls one.
 SIMD_FLAGS = {"_sse42": ["-msse4.2"], "_avx2": ["-mavx2"]} if IS_X86 and not IS_MSVC else {}
 
-C_FLAGS = [] if IS_MSVC else ["-std=c11", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"]
+OPTIMISATION = "-Og" if os.environ.get("PICOCORN_BUILD_DEBUG") == "1" else "-O3"
+C_FLAGS = [] if IS_MSVC else ["-std=c11", OPTIMISATION, "-Wall", "-Wextra", "-fvisibility=hidden"]
 # Generated code leaves parameters and helpers unused and casts METH_FASTCALL functions; none of that is ours to fix.
 GENERATED_FLAGS = (
     []
     if IS_MSVC
     else [
-        "-O3",
+        OPTIMISATION,
         "-Wall",
         "-Wextra",
         "-fvisibility=hidden",
