@@ -206,6 +206,10 @@ enum pc_status pc_http1_write_status_line(const struct pc_scan_kernel *scan, uin
                                           size_t reason_length, size_t *written);
 enum pc_status pc_http1_write_field(const struct pc_scan_kernel *scan, uint8_t *out, const uint8_t *name, size_t name_length,
                                     const uint8_t *value, size_t value_length, size_t *written);
+/* The same verdicts without writing. */
+enum pc_status pc_http1_check_field(const struct pc_scan_kernel *scan, const uint8_t *name, size_t name_length, const uint8_t *value,
+                                    size_t value_length);
+/* Size in hexadecimal and CRLF; returns how many bytes that took, up to PC_HTTP1_CHUNK_PREFIX_BYTES. */
 size_t pc_http1_write_chunk_prefix(uint8_t *out, uint64_t size);
 
 /* What the response's own framing fields say; the policy is the caller's. */

@@ -54,6 +54,14 @@ enum pc_status pc_http1_write_field(const struct pc_scan_kernel *scan, uint8_t *
     return scan->value_end(written_value, at) == at - 2 ? PC_OK : PC_ERR_FIELD_VALUE;
 }
 
+enum pc_status pc_http1_check_field(const struct pc_scan_kernel *scan, const uint8_t *name, size_t name_length, const uint8_t *value,
+                                    size_t value_length) {
+    if (name_length == 0 || scan->token_end(name, name + name_length) != name + name_length) {
+        return PC_ERR_FIELD_NAME;
+    }
+    return scan->value_end(value, value + value_length) == value + value_length ? PC_OK : PC_ERR_FIELD_VALUE;
+}
+
 size_t pc_http1_write_chunk_prefix(uint8_t *out, uint64_t size) {
     static const char digits[] = "0123456789abcdef";
     uint8_t reversed[16];
