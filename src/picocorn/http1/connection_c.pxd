@@ -4,11 +4,9 @@ cimport cython
 
 from .parser_c cimport RequestHead, RequestParser
 
-cdef int CLOSED
 cdef int DATA
 cdef int END
 cdef int HEAD
-cdef int NEED_DATA
 cdef int NOTHING
 cdef int LENGTH
 cdef int CHUNKED

@@ -7,10 +7,11 @@ bytes are read and written is the parser's and writer's business. The text is co
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ..base.errors import LocalProtocolError
 from ..base.limits import HTTP1Limits
-from .events import CLOSED, DATA, END, HEAD, NEED_DATA
+from .events import DATA, END, HEAD
 from .parser_py import RequestHead, RequestParser
 from .writer_py import CONNECTION_CLOSE, LAST_CHUNK, chunk, encode_fields, encode_head
 
@@ -126,13 +127,11 @@ class HTTP1Connection:
 
     # -- output
 
-    def write_head(
-        self, status: int, headers: Iterable[Iterable[bytes]], default_fields: bytes, trailers: bool = False
-    ) -> None:
+    def write_head(self, status: int, headers: Iterable[Iterable[bytes]], default_fields: bytes, trailers: bool = False) -> None:
         """Check, serialise and hold a final response head. Raises LocalProtocolError for one that may not be sent."""
         if status == 204 or status == 205:
             # RFC 9110 8.6 and 15.3.6: no Content-Length in a 204, none but 0 in a 205.
-            headers = [field for field in map(tuple, headers) if bytes(field[0]).lower() != b"content-length"]
+            headers = _without_length(headers)
         block, content_length, flags = encode_head(status, headers, default_fields)
         self._block = block
         self._remaining_bytes = content_length
@@ -173,9 +172,11 @@ class HTTP1Connection:
         Raises LocalProtocolError for fields that may not be sent.
         """
         fields = encode_fields(headers)
-        out = [] if self._block is None else self.write_data(b"", False)
-        if self._framing != CHUNKED:
-            return out + self.write_data(b"", True)
+        out = []
+        if self._block is not None and self._choose_framing(0, False)[0] == CHUNKED:
+            out = self.write_data(b"", False)
+        if self._block is not None or self._framing != CHUNKED:
+            return self.write_data(b"", True)
         self._finish()
         out.append(b"0\r\n" + fields + b"\r\n" if self._trailers else LAST_CHUNK)
         return out
@@ -278,3 +279,12 @@ class HTTP1Connection:
         self.response_complete = True
         if not self.request_complete and (self.continue_pending or not self._may_discard()):
             self.keep_alive = False
+
+
+def _without_length(headers: Iterable[Iterable[Any]]) -> list[tuple[Any, ...]]:
+    """The fields but Content-Length. What is no field stays, for the writer to refuse."""
+    try:
+        fields = [tuple(field) for field in headers]
+    except TypeError as error:
+        raise LocalProtocolError(f"headers are not an iterable of pairs of bytes: {headers!r}") from error
+    return [f for f in fields if len(f) != 2 or not isinstance(f[0], bytes) or f[0].lower() != b"content-length"]
