@@ -80,7 +80,7 @@ def split_target(method: str, target: bytes) -> tuple[bytes, bytes, bytes | None
 
 def line_ending_is_wrong(line: bytes) -> bool:
     """Whether a line (up to its LF, the only one in it) has anything but a single CR right before the LF (RFC 9112 2.2)."""
-    return line.find(b"\r") != len(line) - 2
+    return not line.endswith(b"\r\n") or line.find(b"\r") != len(line) - 2
 
 
 def read_request_line(line: bytes) -> RequestLine:
