@@ -1,7 +1,8 @@
 """Listening by means of the loop's own transports: for TLS, for platforms without the poller, for pure Python.
 
-Knows asyncio's server; nothing of the poller or of HTTP. The flow-control marks need no help here: those of asyncio and uvloop
-(64 KiB and 16 KiB) are the ones in `base.limits`, and a test holds all transports to that.
+Knows asyncio's server; nothing of the poller or of HTTP. The flow-control marks are the protocol's to set, in
+`connection_made`: `transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)`. Both numbers are the native
+transport's defaults and asyncio's, but uvloop's low mark is 16 bytes, and only the protocol meets the transport.
 """
 
 from __future__ import annotations

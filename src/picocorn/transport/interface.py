@@ -20,7 +20,7 @@ class Transport(Protocol):
     """The part of `asyncio.Transport` that connections use."""
 
     def write(self, data: bytes | bytearray | memoryview, /) -> None:
-        """Queue bytes. Never raises for a dead peer: `connection_lost` tells."""
+        """Queue bytes. Never raises for a dead peer: `connection_lost` tells. Not to be called after that (uvloop raises)."""
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview], /) -> None:
         """Queue several pieces."""
@@ -53,8 +53,10 @@ class Transport(Protocol):
         ...
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Queue lengths in bytes at which `pause_writing()` and `resume_writing()` are called; the defaults of both
-        transports are `HIGH_WATER_BYTES` and `LOW_WATER_BYTES`."""
+        """Queue lengths in bytes at which `pause_writing()` and `resume_writing()` are called.
+
+        To be called by every protocol in `connection_made`: not all loops start with `HIGH_WATER_BYTES`, `LOW_WATER_BYTES`.
+        """
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the kernel has not taken yet."""

@@ -49,25 +49,26 @@ async def listen(
     `add_reader` get the loop's own transports all the same. Raises OSError if the socket cannot listen, ImportError if the
     poller was asked for and is not built.
     """
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        # Handed down to every accepted socket: one call for all, and asyncio makes none for a socket created without a
+        # protocol number, as most are.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setblocking(False)
+    sock.listen(backlog)  # here and not only in the loop: uvloop tells nobody when it fails
     if native and ssl is None and sys.platform == "linux":
-        server = listen_with_poller(protocol_factory, sock, backlog=backlog)
+        server = listen_with_poller(protocol_factory, sock)
         if server is not None:
             return server
     return await listen_with_loop(protocol_factory, sock, backlog=backlog, ssl=ssl)
 
 
-def listen_with_poller(protocol_factory: Callable[[], Any], sock: socket.socket, *, backlog: int) -> PollerServer | None:
-    """Accept on `sock` with the poller of the running loop. None if that loop cannot watch descriptors."""
+def listen_with_poller(protocol_factory: Callable[[], Any], sock: socket.socket) -> PollerServer | None:
+    """Accept on `sock`, which is listening and does not block, with the poller of the running loop. None if that loop cannot watch descriptors."""
     try:
         from .listener_c import Listener  # type: ignore[import-not-found]
     except ImportError as error:
         raise half_built(f"{__package__}.listener") from error
     loop = asyncio.get_running_loop()
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        # Linux hands this down to every accepted socket: one call instead of one per connection.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setblocking(False)
-    sock.listen(backlog)
     try:
         listener = Listener(loop, protocol_factory, sock)
     except NotImplementedError:

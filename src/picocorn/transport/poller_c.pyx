@@ -110,6 +110,10 @@ cdef class Poller:
         """How many listening sockets and connections there are (int)."""
         return self.alive
 
+    def fileno(self):
+        """The epoll descriptor (int), -1 while there is nothing to watch."""
+        return self.epfd
+
     def close(self):
         """Stop all listening sockets and abort all connections; their `connection_lost` follows from the loop."""
         cdef Watcher watcher
