@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import pytest
-from bodies import BODIES, load
 from corpus_reader import Case, escape, files, read, run, unescape
+
+from picocorn.http1.verdicts import VERDICTS
 
 CASES = [case for path in files() for case in read(path)]
 
@@ -24,10 +26,9 @@ def cuts(length: int) -> Iterator[int]:
         yield from range(length - 100, length)
 
 
-@pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.file}:{case.name}" for case in CASES])
-def test_case(case: Case, body: str) -> None:
-    parser = load("http1.parser", body)
+def test_case(case: Case, room: Callable[[str], ModuleType]) -> None:
+    parser = room("http1.parser")
     stream = case.input
     whole = run(parser, [stream], case.eof, case.limits)
     case.check(whole)
@@ -47,8 +48,6 @@ def test_names_are_unique() -> None:
 
 
 def test_every_verdict_has_a_case() -> None:
-    from picocorn.http1.verdicts import VERDICTS
-
     verdicts = [case.expected.verdict.split(" ") for case in CASES]
     assert {verdict[1] for verdict in verdicts if verdict[0] == "error"} == set(VERDICTS)
 
