@@ -203,6 +203,7 @@ class Bench:
     def run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         with asyncio.Runner(loop_factory=self.loop_factory) as runner:
             runner.run(asyncio.sleep(0))  # some loops open descriptors once per process
+        gc.collect()
         before = open_descriptors()
         with asyncio.Runner(loop_factory=self.loop_factory) as runner:
             runner.get_loop().set_exception_handler(lambda _, context: self.reports.append(context))

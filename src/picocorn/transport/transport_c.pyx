@@ -434,6 +434,7 @@ cdef class PollerTransport(Watcher):
             self.error = None
             if self.sock is not None:
                 self.sock.detach()
+                self.sock = None
             close_descriptor(self.fd)
             self.fd = -1
             self.poller.end()
