@@ -1,23 +1,31 @@
-# Native twin of awaitables_py.py. It exists in two texts because the am_send slot can only be filled from C: with it an
-# `await` on a done awaitable neither creates a StopIteration nor calls a Python method.
+# Native twin of awaitables_py.py. It exists in two texts because two slots can only be filled from C: am_send (a task
+# stepping the awaitable) and tp_iternext (an `await` in Python code). A `raise StopIteration` in Cython builds a frame and a
+# traceback each time: 2,500 instructions, twice a request.
 
 cimport cython
+from cpython.exc cimport PyErr_SetObject
 from cpython.object cimport PyObject, PyTypeObject
 
 cdef extern from *:
     """
     static PyAsyncMethods picocorn_ready_async;
-    static void picocorn_set_am_send(PyTypeObject *type, sendfunc send) {
+    static void picocorn_set_slots(PyTypeObject *type, sendfunc send, iternextfunc next) {
         if (type->tp_as_async != NULL) picocorn_ready_async = *type->tp_as_async;
         picocorn_ready_async.am_send = send;
         type->tp_as_async = &picocorn_ready_async;
+        type->tp_iternext = next;
         PyType_Modified(type);
     }
     """
     ctypedef enum PySendResult:
         PYGEN_RETURN
     ctypedef PySendResult (*sendfunc)(PyObject *, PyObject *, PyObject **) noexcept
-    void picocorn_set_am_send(PyTypeObject *type, sendfunc send)
+    ctypedef PyObject *(*iternextfunc)(PyObject *) noexcept
+    void picocorn_set_slots(PyTypeObject *type, sendfunc send, iternextfunc next)
+
+
+cdef extern from "Python.h":
+    void _incref "Py_INCREF"(object)
 
 
 @cython.freelist(64)
@@ -57,8 +65,16 @@ cdef PySendResult ready_send(PyObject *self, PyObject *argument, PyObject **resu
     return PYGEN_RETURN
 
 
-cdef extern from "Python.h":
-    void _incref "Py_INCREF"(object)
+cdef PyObject *ready_next(PyObject *self) noexcept:
+    # NULL without an exception is StopIteration(None) to the interpreter (the iternext protocol).
+    cdef object value = (<Ready>self)._value
+    if value is None:
+        return NULL
+    if isinstance(value, (tuple, BaseException)):
+        # PyErr_SetObject would take these for the arguments, or for the exception itself.
+        value = StopIteration(value)
+    PyErr_SetObject(StopIteration, value)
+    return NULL
 
 
 cpdef Ready ready(object value):
@@ -68,6 +84,6 @@ cpdef Ready ready(object value):
     return self
 
 
-picocorn_set_am_send(<PyTypeObject *>Ready, ready_send)
+picocorn_set_slots(<PyTypeObject *>Ready, ready_send, ready_next)
 
 DONE = ready(None)

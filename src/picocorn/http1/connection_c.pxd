@@ -3,6 +3,7 @@
 cimport cython
 
 from .parser_c cimport RequestHead, RequestParser
+from .writer_c cimport chunk, encode_fields, encode_head
 
 cdef int DATA
 cdef int END
