@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from picocorn.base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES
 
 from .conftest import Bench, Echo, Recorder, read_exactly, read_to_end, reset
@@ -45,7 +46,7 @@ def test_many_connections_at_once(bench: Bench) -> None:
 class Pump(Recorder):
     """Writes pieces while it may, as a well-behaved response does."""
 
-    PIECES = [os.urandom(60_000) for _ in range(100)]
+    PIECES = (os.urandom(60_000),) * 100
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -368,9 +369,9 @@ def test_unix_addresses(bench: Bench, tmp_path: Path) -> None:
             serving.clients.append(named)
             protocol = await serving.protocol_of(named)
             assert protocol.transport.get_extra_info("peername") == clients_path or not bench.native
-        assert Path(path).exists()
 
     bench.run(main)
+    assert Path(path).exists()
 
 
 # --- trouble in a callback ------------------------------------------------------------------------------------------------

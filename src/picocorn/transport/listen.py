@@ -63,7 +63,7 @@ async def listen(
 
 
 def listen_with_poller(protocol_factory: Callable[[], Any], sock: socket.socket) -> PollerServer | None:
-    """Accept on `sock`, which is listening and does not block, with the poller of the running loop. None if that loop cannot watch descriptors."""
+    """Accept on `sock`, listening and non-blocking, with the poller of the running loop. None if it cannot watch descriptors."""
     try:
         from .listener_c import Listener  # type: ignore[import-not-found]
     except ImportError as error:
