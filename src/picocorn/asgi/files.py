@@ -37,12 +37,23 @@ async def send_path(cycle: BodyWriter, message: dict[str, Any]) -> None:
     if not isinstance(path, str) or not os.path.isabs(path):
         raise LocalProtocolError(f"'http.response.pathsend' needs an absolute 'path', not {path!r}.")
     loop = asyncio.get_running_loop()
-    descriptor = await loop.run_in_executor(None, os.open, path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    opening = loop.run_in_executor(None, os.open, path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        descriptor = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # The thread cannot be called back: what it opens is closed when it comes.
+        opening.add_done_callback(_close_opened)
+        raise
     try:
         size_bytes = os.fstat(descriptor).st_size
         await _send_window(cycle, descriptor, 0, size_bytes, more_body=False)
     finally:
         os.close(descriptor)
+
+
+def _close_opened(opening: asyncio.Future[int]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result())
 
 
 async def send_opened_file(cycle: BodyWriter, message: dict[str, Any]) -> None:

@@ -147,8 +147,10 @@ class HTTPCycle:
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """ASGI `send`. Raises LocalProtocolError for a wrong message, ClientDisconnected when the client has gone."""
-        if not isinstance(message, dict):
-            raise LocalProtocolError(f"An ASGI message is a dict, not {type(message).__name__}.")
+        if type(message) is not dict:
+            if not isinstance(message, dict):
+                raise LocalProtocolError(f"An ASGI message is a dict, not {type(message).__name__}.")
+            message = dict(message)
         kind = message.get("type")
         state = self.state
         if state == BODY:
@@ -166,7 +168,7 @@ class HTTPCycle:
         elif state == TRAILERS:
             if kind == "http.response.trailers":
                 return self._send_trailers(message)
-        elif kind in KNOWN:
+        elif isinstance(kind, str) and kind in KNOWN:
             # ASGI E7: messages after the response is complete are ignored.
             return DONE
         if state == COMPLETE:
@@ -214,7 +216,8 @@ class HTTPCycle:
         if self.disconnected:
             raise ClientDisconnected("The client has disconnected.")
         status = message.get("status")
-        if not isinstance(status, int):
+        # The writer knows which are allowed; here only what no status can be is kept from it.
+        if not isinstance(status, int) or not 0 <= status <= 999:
             raise LocalProtocolError(f"'http.response.start' needs an integer 'status', not {status!r}.")
         trailers = bool(message.get("trailers", False))
         self.wire.write_head(status, message.get("headers") or (), trailers)
@@ -236,6 +239,10 @@ class HTTPCycle:
 
     def write_body(self, body: bytes, more_body: bool) -> Awaitable[None]:
         """Send content (ASGI E6, E7). Raises ClientDisconnected when the client has gone."""
+        if self.state != BODY:
+            # A file is sent over many turns of the loop, and the response may have been ended by another task in between:
+            # the wire may carry the next one already.
+            return DONE
         if self.disconnected:
             raise ClientDisconnected("The client has disconnected.")
         if more_body:
@@ -296,8 +303,16 @@ class HTTPCycle:
             raise LocalProtocolError(f"'{kind}' cannot follow 'http.response.pathsend'.")
         if kind == "http.response.pathsend":
             self._file_sent = True
-            return send_path(self, message)
+            return self._send_path(message)
         return send_opened_file(self, message)
+
+    async def _send_path(self, message: dict[str, Any]) -> None:
+        try:
+            await send_path(self, message)
+        except BaseException:
+            # What follows is again the application's choice.
+            self._file_sent = False
+            raise
 
     # -- the application's end
 

@@ -1,0 +1,649 @@
+"""The ASGI state of one request, over a wire that only notes what is asked of it. Named after the ids of the specification."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from picocorn.base.errors import ClientDisconnected, LocalProtocolError
+
+START = {"type": "http.response.start", "status": 200, "headers": []}
+END = {"type": "http.response.body"}
+DISCONNECT = {"type": "http.disconnect"}
+
+
+def body(data: Any, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+@pytest.fixture
+def make(room: Callable[[str], ModuleType]) -> Callable[..., Any]:
+    """`make()`: a cycle; its `wire.calls` are what it asked for."""
+
+    class FakeWire(room("asgi.wire").Wire):
+        def __init__(self) -> None:
+            self.calls: list[Any] = []
+            self.started = False
+            self.full = False
+            self.refusal: LocalProtocolError | None = None
+            self.drained: asyncio.Event | None = None
+
+        def _note(self, *call: Any) -> None:
+            if self.refusal is not None:
+                raise self.refusal
+            self.calls.append(call)
+
+        def write_head(self, status: int, headers: Any, trailers: bool) -> None:
+            self._note("head", status, [tuple(field) for field in headers], bool(trailers))
+
+        def discard_head(self) -> bool:
+            return not self.started
+
+        def write_data(self, data: bytes, end: bool) -> bool:
+            assert type(data) is bytes
+            self._note("data", data, bool(end))
+            self.started = True
+            return self.full
+
+        def write_trailers(self, headers: Any) -> bool:
+            self._note("trailers", [tuple(field) for field in headers])
+            return self.full
+
+        def write_informational(self, status: int, headers: Any) -> None:
+            self._note("informational", status, headers)
+
+        def request_body(self) -> None:
+            self.calls.append(("request_body",))
+
+        def consume(self, size_bytes: int) -> None:
+            self.calls.append(("consume", size_bytes))
+
+        async def drain(self) -> None:
+            self.calls.append(("drain",))
+            if self.drained is not None:
+                await self.drained.wait()
+
+        def fail(self) -> None:
+            self.calls.append(("fail",))
+
+    def make(method: str = "GET") -> Any:
+        return room("asgi.http_cycle").HTTPCycle(FakeWire(), {"type": "http", "method": method}, method == "HEAD")
+
+    return make
+
+
+def run(coroutine: Awaitable[Any]) -> Any:
+    async def main() -> Any:
+        return await coroutine
+
+    return asyncio.run(main())
+
+
+def now(awaitable: Any) -> Any:
+    """What an awaitable gives that has no need to wait."""
+    with pytest.raises(StopIteration) as caught:
+        awaitable.send(None)
+    return caught.value.value
+
+
+def sent(cycle: Any, *messages: dict[str, Any]) -> list[Any]:
+    for message in messages:
+        assert now(cycle.send(message)) is None
+    return cycle.wire.calls
+
+
+# -- receive: E1, E2, E10 -----------------------------------------------------------------------------------------------
+
+
+def test_e1_request_without_content(make: Any) -> None:
+    cycle = make()
+    cycle.feed_end()
+    assert now(cycle.receive()) == {"type": "http.request", "body": b"", "more_body": False}
+
+
+def test_e1_small_content_is_one_message(make: Any) -> None:
+    cycle = make("POST")
+    cycle.feed_data(b"ab")
+    cycle.feed_data(b"cd")
+    cycle.feed_end()
+    assert now(cycle.receive()) == {"type": "http.request", "body": b"abcd", "more_body": False}
+    assert cycle.wire.calls == [("consume", 4)]
+
+
+def test_one_piece_is_handed_on_uncopied(make: Any) -> None:
+    cycle = make("POST")
+    data = b"x" * 1000
+    cycle.feed_data(data)
+    assert now(cycle.receive())["body"] is data
+
+
+def test_e2_content_is_streamed(make: Any) -> None:
+    cycle = make("POST")
+    cycle.feed_data(b"ab")
+    assert now(cycle.receive()) == {"type": "http.request", "body": b"ab", "more_body": True}
+    assert cycle.body_bytes == 0
+    cycle.feed_data(b"cd")
+    assert now(cycle.receive()) == {"type": "http.request", "body": b"cd", "more_body": True}
+    cycle.feed_end()
+    assert now(cycle.receive()) == {"type": "http.request", "body": b"", "more_body": False}
+
+
+def test_receive_waits_for_content(make: Any) -> None:
+    async def main() -> None:
+        cycle = make("POST")
+        task = asyncio.create_task(cycle.receive())
+        await asyncio.sleep(0)
+        assert cycle.wire.calls == [("request_body",)]
+        cycle.feed_data(b"ab")
+        await asyncio.sleep(0)
+        # Not before the connection has used up its input: a small POST is one message.
+        assert not task.done()
+        cycle.feed_end()
+        cycle.wake()
+        assert await task == {"type": "http.request", "body": b"ab", "more_body": False}
+
+    run(main())
+
+
+def test_several_may_wait(make: Any) -> None:
+    async def main() -> None:
+        cycle = make("POST")
+        first, second = asyncio.create_task(cycle.receive()), asyncio.create_task(cycle.receive())
+        await asyncio.sleep(0)
+        cycle.feed_data(b"ab")
+        cycle.wake()
+        assert (await first)["body"] == b"ab"
+        assert not second.done()
+        cycle.disconnect()
+        assert await second == DISCONNECT
+
+    run(main())
+
+
+def test_cancelled_receive_loses_nothing(make: Any) -> None:
+    async def main() -> None:
+        cycle = make("POST")
+        task = asyncio.create_task(cycle.receive())
+        await asyncio.sleep(0)
+        cycle.feed_data(b"ab")
+        cycle.wake()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert now(cycle.receive())["body"] == b"ab"
+
+    run(main())
+
+
+def test_e10_disconnect_wakes_who_waits(make: Any) -> None:
+    async def main() -> None:
+        cycle = make()
+        cycle.feed_end()
+        now(cycle.receive())
+        task = asyncio.create_task(cycle.receive())
+        await asyncio.sleep(0)
+        cycle.disconnect()
+        assert await task == DISCONNECT
+        assert now(cycle.receive()) == DISCONNECT
+        cycle.disconnect()
+
+    run(main())
+
+
+def test_e10_response_complete_wakes_who_waits(make: Any) -> None:
+    async def main() -> None:
+        cycle = make()
+        cycle.feed_end()
+        now(cycle.receive())
+        task = asyncio.create_task(cycle.receive())
+        await asyncio.sleep(0)
+        sent(cycle, START, END)
+        assert await task == DISCONNECT
+
+    run(main())
+
+
+def test_e10_after_the_response_at_once_and_for_ever(make: Any) -> None:
+    cycle = make()
+    sent(cycle, START, END)
+    for _ in range(3):
+        assert now(cycle.receive()) == DISCONNECT
+
+
+def test_e10_with_unread_content(make: Any) -> None:
+    cycle = make("POST")
+    cycle.feed_data(b"ab")
+    sent(cycle, START, END)
+    assert now(cycle.receive()) == DISCONNECT
+
+
+def test_disconnect_within_the_content_hides_the_rest(make: Any) -> None:
+    # What has come of it is no request, and must not be taken for one.
+    cycle = make("POST")
+    cycle.feed_data(b"ab")
+    cycle.disconnect()
+    assert now(cycle.receive()) == DISCONNECT
+
+
+def test_complete_content_outlives_the_client(make: Any) -> None:
+    cycle = make("POST")
+    cycle.feed_data(b"ab")
+    cycle.feed_end()
+    cycle.disconnect()
+    assert now(cycle.receive())["body"] == b"ab"
+    assert now(cycle.receive()) == DISCONNECT
+
+
+def test_half_close_is_told_by_receive_and_does_not_stop_send(make: Any) -> None:
+    async def main() -> None:
+        cycle = make()
+        cycle.feed_end()
+        assert now(cycle.receive())["type"] == "http.request"
+        task = asyncio.create_task(cycle.receive())
+        await asyncio.sleep(0)
+        cycle.feed_eof()
+        assert await task == DISCONNECT
+        assert sent(cycle, START, body(b"a"))[-1] == ("data", b"a", True)
+
+    run(main())
+
+
+def test_c3_every_event_is_of_plain_types(make: Any) -> None:
+    cycle = make("POST")
+    cycle.feed_data(b"ab")
+    cycle.feed_data(b"cd")
+    for event in (now(cycle.receive()), (cycle.feed_end(), now(cycle.receive()))[1], (cycle.disconnect(), DISCONNECT)[1]):
+        assert type(event) is dict
+        for key, value in event.items():
+            assert type(key) is str
+            assert type(value) in (str, bytes, bool)
+
+
+# -- send: E3 to E8 -----------------------------------------------------------------------------------------------------
+
+
+def test_e3_fields_reach_the_wire_in_order(make: Any) -> None:
+    headers = ((name, b"v") for name in (b"b", b"a", b"b"))
+    calls = sent(make(), {**START, "status": 404, "headers": headers})
+    assert calls == [("head", 404, [(b"b", b"v"), (b"a", b"v"), (b"b", b"v")], False)]
+
+
+@pytest.mark.parametrize("message", [{"type": "http.response.start", "status": 200}, {**START, "headers": None}])
+def test_e3_headers_are_optional(make: Any, message: Any) -> None:
+    assert sent(make(), message) == [("head", 200, [], False)]
+
+
+def test_status_may_be_an_enum(make: Any) -> None:
+    assert sent(make(), {**START, "status": HTTPStatus.CREATED})[0][1] == 201
+
+
+def test_e4_start_only_holds(make: Any) -> None:
+    calls = sent(make(), START)
+    assert [call[0] for call in calls] == ["head"]
+
+
+def test_e6_defaults_of_a_body_message(make: Any) -> None:
+    assert sent(make(), START, END)[1:] == [("data", b"", True)]
+
+
+def test_e6_content_is_streamed(make: Any) -> None:
+    calls = sent(make(), START, body(b"a", True), body(b"", True), body(b"b"))
+    assert calls[1:] == [("data", b"a", False), ("data", b"", False), ("data", b"b", True)]
+
+
+class Bytes(bytes):
+    """A subclass."""
+
+
+@pytest.mark.parametrize("data", [bytearray(b"ab"), memoryview(b"ab"), memoryview(b"xaxbx")[1::2], Bytes(b"ab")])
+def test_e6_other_buffers(make: Any, data: Any) -> None:
+    assert sent(make(), START, body(data))[1:] == [("data", b"ab", True)]
+
+
+def test_e6_a_buffer_may_be_reused(make: Any) -> None:
+    cycle = make()
+    data = bytearray(b"ab")
+    sent(cycle, START, body(data, True))
+    data[:] = b"xx"
+    assert cycle.wire.calls[1] == ("data", b"ab", False)
+
+
+@pytest.mark.parametrize("last", [body(b"a", True), body(b"a")])
+def test_e6_send_waits_for_the_wire(make: Any, last: dict[str, Any]) -> None:
+    async def main() -> None:
+        cycle = make()
+        cycle.wire.full = True
+        cycle.wire.drained = asyncio.Event()
+        await cycle.send(START)
+        task = asyncio.create_task(cycle.send(last))
+        await asyncio.sleep(0)
+        assert not task.done()
+        # In the send buffer before send() returns, whether or not it waits (ASGI E6).
+        assert cycle.wire.calls[1][0] == "data"
+        cycle.wire.drained.set()
+        await task
+
+    run(main())
+
+
+def test_e7_messages_after_the_end_are_ignored(make: Any) -> None:
+    cycle = make()
+    calls = list(sent(cycle, START, END))
+    kinds = ["start", "body", "trailers", "early_hint", "pathsend", "zerocopysend"]
+    assert sent(cycle, *({"type": f"http.response.{kind}"} for kind in kinds)) == calls
+
+
+def test_e8_trailers_come_last(make: Any) -> None:
+    trailers = {"type": "http.response.trailers", "headers": [(b"x", b"1")], "more_trailers": True}
+    cycle = make()
+    calls = sent(cycle, {**START, "trailers": True}, body(b"a"), trailers, {**trailers, "more_trailers": False})
+    assert calls == [("head", 200, [], True), ("data", b"a", False), ("trailers", [(b"x", b"1"), (b"x", b"1")])]
+    assert now(cycle.receive()) == DISCONNECT
+
+
+def test_e8_response_is_not_complete_before_its_trailers(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({**START, "trailers": True})
+        await send(body(b"a"))
+
+    cycle = make()
+    run(cycle.run(app))
+    assert cycle.wire.calls[-1] == ("fail",)
+    assert "without completing response" in caplog.text
+
+
+def test_wrong_trailers_can_be_put_right(make: Any) -> None:
+    cycle = make()
+    sent(cycle, {**START, "trailers": True}, END)
+    cycle.wire.refusal = LocalProtocolError("no")
+    with pytest.raises(LocalProtocolError):
+        cycle.send({"type": "http.response.trailers", "headers": [(b"x", b"\n")]})
+    cycle.wire.refusal = None
+    assert sent(cycle, {"type": "http.response.trailers"})[-1] == ("trailers", [])
+
+
+def test_x5_early_hint_before_and_after_start(make: Any) -> None:
+    hint = {"type": "http.response.early_hint", "links": (link for link in [b"</a>", b"</b>"])}
+    links = [(b"link", b"</a>"), (b"link", b"</b>")]
+    assert sent(make(), hint) == [("informational", 103, links)]
+    assert sent(make(), START, {**hint, "links": [b"</a>", b"</b>"]})[1:] == [("informational", 103, links)]
+
+
+@pytest.mark.parametrize("message", [{}, {"links": None}, {"links": ["</a>"]}, {"links": 3}])
+def test_x5_wrong_links(make: Any, message: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="links"):
+        make().send({"type": "http.response.early_hint", **message})
+
+
+# -- wrong messages: C5, C6 ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "nope"},
+        {"type": None},
+        {"type": []},
+        {},
+        None,
+        b"",
+        [],
+        END,
+        {"type": "http.response.start"},
+        {"type": "http.response.start", "status": "200"},
+        {"type": "http.response.start", "status": 200.0},
+        {"type": "http.response.start", "status": None},
+        {"type": "http.response.start", "status": 10**30},
+        {"type": "http.response.trailers"},
+        {"type": "http.response.pathsend", "path": "x"},
+        {"type": "http.response.push", "path": "/", "headers": []},
+        {"type": "http.response.debug", "info": {}},
+        {"type": "websocket.accept"},
+    ],
+    ids=repr,
+)
+def test_c5_wrong_first_message(make: Any, message: Any) -> None:
+    cycle = make()
+    with pytest.raises(LocalProtocolError):
+        cycle.send(message)
+    # Nothing has happened: a right one is taken.
+    assert sent(cycle, START, END)[-1] == ("data", b"", True)
+
+
+@pytest.mark.parametrize(
+    "message", [START, {"type": "http.response.body", "body": "text"}, body(None), body([1]), {"type": "http.response.trailers"}]
+)
+def test_c5_wrong_second_message(make: Any, message: Any) -> None:
+    cycle = make()
+    sent(cycle, START)
+    with pytest.raises(LocalProtocolError):
+        cycle.send(message)
+    assert sent(cycle, END)[-1] == ("data", b"", True)
+
+
+def test_c5_wrong_message_after_the_end(make: Any) -> None:
+    cycle = make()
+    sent(cycle, START, END)
+    for message in ({"type": "nope"}, {"type": []}, None):
+        with pytest.raises(LocalProtocolError):
+            cycle.send(message)
+
+
+def test_c5_refused_head_is_no_start(make: Any) -> None:
+    cycle = make()
+    cycle.wire.refusal = LocalProtocolError("no")
+    with pytest.raises(LocalProtocolError):
+        cycle.send(START)
+    cycle.wire.refusal = None
+    assert [call[0] for call in sent(cycle, START)] == ["head"]
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_c5_refused_content_can_be_put_right(make: Any, more: bool) -> None:
+    cycle = make()
+    sent(cycle, START)
+    cycle.wire.refusal = LocalProtocolError("no")
+    with pytest.raises(LocalProtocolError):
+        cycle.send(body(b"abc", more))
+    cycle.wire.refusal = None
+    assert sent(cycle, body(b"a"))[-1] == ("data", b"a", True)
+
+
+def test_c6_extra_keys(make: Any) -> None:
+    cycle = make()
+    messages = [{**START, "trailers": True}, END, {"type": "http.response.trailers"}]
+    assert len(sent(cycle, *({**message, "x-unknown": 1} for message in messages))) == 3
+
+
+def test_messages_may_be_subclasses_of_dict(make: Any) -> None:
+    messages = [{**START, "trailers": True}, body(b"a"), {"type": "http.response.trailers"}]
+    early = {"type": "http.response.early_hint", "links": []}
+    assert len(sent(make(), *map(collections.OrderedDict, [early, *messages]))) == 4
+
+
+# -- the client has gone: E9, C8 ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", [[], [START], [START, body(b"a", True)], [{**START, "trailers": True}, END]])
+def test_e9_send_raises_oserror(make: Any, before: list[Any]) -> None:
+    cycle = make()
+    sent(cycle, *before)
+    cycle.disconnect()
+    calls = list(cycle.wire.calls)
+    following: list[dict[str, Any]] = [
+        {"type": f"http.response.{kind}", "links": []} for kind in ("start", "body", "trailers", "early_hint", "pathsend")
+    ]
+    raised = 0
+    for message in following:
+        with pytest.raises((ClientDisconnected, LocalProtocolError)) as caught:
+            cycle.send({**START, **message})
+        raised += isinstance(caught.value, OSError)
+    assert raised
+    assert cycle.wire.calls == calls
+
+
+def test_after_the_response_a_lost_client_is_no_error(make: Any) -> None:
+    cycle = make()
+    sent(cycle, START, END)
+    cycle.disconnect()
+    assert now(cycle.send(END)) is None
+
+
+def test_c8_escaping_error_is_quiet(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        cycle.disconnect()
+        await send(END)
+
+    cycle = make()
+    run(cycle.run(app))
+    assert not caplog.records
+    assert ("fail",) not in cycle.wire.calls
+
+
+def test_returning_after_a_disconnect_is_quiet(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        cycle.disconnect()
+
+    cycle = make()
+    run(cycle.run(app))
+    assert not caplog.records
+    assert cycle.wire.calls == []
+
+
+def test_other_errors_after_a_disconnect_are_told(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        cycle.disconnect()
+        raise ValueError("mine")
+
+    cycle = make()
+    run(cycle.run(app))
+    assert "ValueError: mine" in caplog.text
+    assert ("fail",) not in cycle.wire.calls
+
+
+def test_somebody_elses_client_disconnected_is_told(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ClientDisconnected("of another connection")
+
+    cycle = make()
+    run(cycle.run(app))
+    assert "of another connection" in caplog.text
+    assert cycle.wire.calls == [("fail",)]
+
+
+# -- the application's end: C7, E4 --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), SystemExit(3), KeyboardInterrupt(), ExceptionGroup("g", [ValueError()])])
+@pytest.mark.parametrize("before", [[], [START], [START, body(b"a", True)]])
+def test_c7_error_fails_the_response(make: Any, error: BaseException, before: list[Any], caplog: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in before:
+            await send(message)
+        raise error
+
+    cycle = make()
+    run(cycle.run(app))
+    assert cycle.wire.calls[-1] == ("fail",)
+    assert "Exception in ASGI application\n" in caplog.text
+    assert type(error).__name__ in caplog.text
+    # The instance is over: what a task of it still says changes nothing.
+    assert now(cycle.send(END)) is None
+    assert now(cycle.receive()) == DISCONNECT
+
+
+def test_error_after_the_response_is_only_logged(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send(END)
+        raise ValueError("in the background")
+
+    cycle = make()
+    run(cycle.run(app))
+    assert ("fail",) not in cycle.wire.calls
+    assert "in the background" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("before", "word"), [([], "starting"), ([START], "completing"), ([START, body(b"", True)], "completing")]
+)
+def test_returning_early(make: Any, before: list[Any], word: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in before:
+            await send(message)
+
+    cycle = make()
+    run(cycle.run(app))
+    assert cycle.wire.calls[-1] == ("fail",)
+    assert f"ASGI callable returned without {word} response." in caplog.text
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_returning_something(make: Any, complete: bool, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> str:
+        await send(START)
+        await send(body(b"", not complete))
+        return "something"
+
+    cycle = make()
+    run(cycle.run(app))
+    assert "ASGI callable should return None, but returned 'something'." in caplog.text
+    assert (cycle.wire.calls[-1] == ("fail",)) is not complete
+
+
+def test_callable_that_is_not_awaitable(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    cycle = make()
+    run(cycle.run(lambda scope, receive, send: 5))
+    assert cycle.wire.calls == [("fail",)]
+    assert "TypeError" in caplog.text
+
+
+def test_cancelled_application(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        cycle = make()
+        task = asyncio.create_task(cycle.run(app))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert cycle.wire.calls == [("fail",)]
+
+    run(main())
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_c11_application_sees_the_very_scope(make: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+        scope.clear()
+        await send(START)
+        await send(END)
+
+    seen: list[Any] = []
+    cycle = make()
+    run(cycle.run(app))
+    assert seen[0] is cycle.scope
+
+
+def test_application_may_run_receive_and_send_as_tasks(make: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await asyncio.create_task(receive()))["type"] == "http.request"
+        await asyncio.create_task(send(START))
+        await asyncio.gather(send(body(b"a", True)), send(body(b"b", True)))
+        await asyncio.wait_for(send(END), 1)
+
+    cycle = make()
+    cycle.feed_end()
+    run(cycle.run(app))
+    assert [call[0] for call in cycle.wire.calls] == ["head", "data", "data", "data"]
