@@ -6,8 +6,10 @@
  *   PC_NEED_FIELDS  `fields` is full: call again with a larger copy of it
  *   PC_ERR_*        final; the message cannot be read any further
  * Nothing is allocated and nothing is kept but what stands in the caller's structs, so a caller may move its buffer between
- * two calls: all results are offsets into the buffer handed in. The same bytes give the same verdict however they are split: a
- * line is judged when its LF is there, or as soon as it is longer than its limit.
+ * two calls: all results are offsets into the buffer handed in, which may be empty but not NULL.
+ *
+ * The same bytes give the same verdict however they are split: a line is judged when its LF is there, or as soon as it is longer
+ * than its limit.
  */
 #ifndef PC_HTTP1_H
 #define PC_HTTP1_H

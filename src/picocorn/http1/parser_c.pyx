@@ -42,6 +42,8 @@ DEF FIRST_CAPACITY_BYTES = 256
 DEF NAME_SLOTS = 256  # a power of two, and a few times the number of names
 
 cdef const pc_scan_kernel *_scan = pc_scan_choose()
+# Where an empty buffer points: C may not add to NULL, not even nothing.
+cdef const uint8_t *_NOTHING = <const uint8_t *> ""
 
 #: The instruction set that scans heads on this machine.
 SCAN_KERNEL = pc_scan_name(_scan).decode("ascii")
@@ -177,6 +179,7 @@ cdef class RequestParser:
         self._limits = _compile_limits(limits)
         self.data = b""
         self.trailers = []
+        self._bytes = _NOTHING
         self._place = PLACE_REQUEST_LINE
 
     def __dealloc__(self):
@@ -258,7 +261,7 @@ cdef class RequestParser:
         if self._pos == self._end:
             PyMem_Free(self._own)
             self._own = NULL
-            self._bytes = NULL
+            self._bytes = _NOTHING
             self._own_capacity = self._pos = self._end = 0
             self._piece = None
 

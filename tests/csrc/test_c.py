@@ -1,0 +1,50 @@
+"""The C codec's own tests (`csrc/test/`), built under sanitizers and run with each compiler that is here.
+
+A machine without any C compiler is the only reason to skip: then there is no native body to test either.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CSRC = Path(__file__).parents[2] / "csrc"
+CORPUS = Path(__file__).parents[1] / "corpus" / "http1"
+FOUND = [compiler for compiler in ("gcc", "clang") if shutil.which(compiler)] or [cc for cc in ("cc",) if shutil.which(cc)]
+
+pytestmark = pytest.mark.skipif(not FOUND, reason="there is no C compiler here")
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("compiler", FOUND)
+def test_codec_under_sanitizers(compiler: str, tmp_path: Path) -> None:
+    # The Makefile itself says so when the sanitizer runtime is missing, and that is a failure.
+    assert shutil.which("make"), "make is missing"
+    output = run("make", "-s", "-j2", "-C", str(CSRC / "test"), "check", f"CC={compiler}", f"BUILD={tmp_path}", f"CORPUS={CORPUS}")
+    tallies = [line for line in output.splitlines() if " checks, " in line]
+    assert len(tallies) == len(list((CSRC / "test").glob("test_*.c"))), output
+    assert all(line.endswith(" 0 failures") for line in tallies), output
+
+
+@pytest.mark.parametrize("compiler", FOUND)
+@pytest.mark.parametrize("path", sorted(CSRC.glob("*.c")), ids=lambda path: path.name)
+def test_every_file_compiles_alone_and_optimized(path: Path, compiler: str, tmp_path: Path) -> None:
+    # Warnings that need the optimizer's view (-Wmaybe-uninitialized) do not show in a sanitizer build. No per-file flags: the
+    # kernels carry their instruction set themselves.
+    flags = ("-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-Wpedantic")
+    run(compiler, *flags, "-c", str(path), "-o", str(tmp_path / "out.o"))
+
+
+@pytest.mark.skipif("clang" not in FOUND, reason="only clang can look at code for another architecture without its headers")
+@pytest.mark.parametrize("name", ["scan_neon.c", "scan_scalar.c", "scan_sse42.c", "scan_avx2.c"])
+def test_kernels_compile_for_arm(name: str) -> None:
+    flags = ("--target=aarch64-unknown-none", "-ffreestanding", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only")
+    run("clang", *flags, str(CSRC / name))
