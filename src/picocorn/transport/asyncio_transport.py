@@ -40,10 +40,13 @@ async def listen_with_loop(
     if sock.family != getattr(socket, "AF_UNIX", None):
         server = await loop.create_server(protocol_factory, sock=sock, backlog=backlog, ssl=ssl)
         return AsyncioServer(loop, sock, server)
-    # The path belongs to whoever bound the socket. Python 3.13 would remove it on close(); a loop that does not know the
-    # argument does not do it either.
-    options: dict[str, Any] = {}
-    if sys.version_info >= (3, 13) and isinstance(loop, asyncio.SelectorEventLoop):
-        options["cleanup_socket"] = False
-    server = await loop.create_unix_server(protocol_factory, sock=sock, backlog=backlog, ssl=ssl, **options)
+    # The path belongs to whoever bound the socket. Python 3.13's loops would remove it on close(); a loop that does not know
+    # the argument (uvloop before 0.22) does not do it either.
+    options: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+    try:
+        server = await loop.create_unix_server(protocol_factory, sock=sock, backlog=backlog, ssl=ssl, **options)
+    except TypeError as error:
+        if not options or "cleanup_socket" not in str(error):
+            raise
+        server = await loop.create_unix_server(protocol_factory, sock=sock, backlog=backlog, ssl=ssl)
     return AsyncioServer(loop, sock, server)
