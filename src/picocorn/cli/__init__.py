@@ -1,1 +1,1 @@
-"""The command line: options and what they mean for the settings. Nothing below knows it."""
+"""The command line, generated from the declarations of the options. The only layer that knows click."""

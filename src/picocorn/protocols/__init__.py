@@ -1,0 +1,1 @@
+"""Doors for code that knew uvicorn's layout (`uvicorn.protocols`): nothing lives here."""

@@ -1,0 +1,299 @@
+"""The configuration of a server: the options of `Settings`, checked, and what they lead to (application, protocol, headers).
+
+Under uvicorn's names, because programs read and patch them. Can be pickled before it is loaded. Knows no running server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..asgi.adapters import ASGI2Middleware, WSGIMiddleware, accepts_positional, detect_interface
+from ..asgi.lifespan import LifespanOff, LifespanOn
+from ..asgi.proxy_headers import ProxyHeadersMiddleware
+from ..base.errors import ConfigError, ImportFromStringError
+from ..base.limits import HTTP1Limits
+from ..base.native import NATIVE
+from .formatters import style
+from .importer import import_from_string
+from .log_config import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, apply_level, apply_log_config, silence_access_log
+from .loop import get_loop_factory
+from .message_logger import MessageLoggerMiddleware
+from .options import Settings
+from .sockets import adopt_fd, bind_tcp, bind_unix, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "HTTP_PROTOCOLS",
+    "INTERFACES",
+    "LIFESPAN",
+    "LOGGING_CONFIG",
+    "LOG_LEVELS",
+    "STARTUP_FAILURE",
+    "Config",
+]
+
+logger = logging.getLogger("picocorn.error")
+
+#: Exit code of a server that could not start.
+STARTUP_FAILURE = 3
+
+DEFAULT_TRUSTED = "127.0.0.1,::1"
+
+_RENAMED_HTTP = {"httptools": "native", "h11": "pure"}
+
+#: Value of the option -> where its class is.
+HTTP_PROTOCOLS = {
+    "auto": "picocorn.connection.http1:HTTP1Protocol",
+    "native": "picocorn.connection.http1:HTTP1Protocol",
+    "pure": "picocorn.connection.http1_py:HTTP1Protocol",
+}
+INTERFACES = ("auto", "asgi3", "asgi2", "wsgi")
+LIFESPAN: dict[str, type[LifespanOn | LifespanOff]] = {"auto": LifespanOn, "on": LifespanOn, "off": LifespanOff}
+
+
+def _header(item: Any) -> tuple[str, str]:
+    """One entry of `headers`: a pair, or "Name: value"."""
+    if isinstance(item, str):
+        name, colon, value = item.partition(":")
+        item = (name, value) if colon else ()
+    if len(item) != 2 or not all(isinstance(part, str) for part in item) or not item[0].strip():
+        raise ConfigError(f"Invalid value for '--header': {item or 'a field'!r} is not of the form NAME:VALUE.")
+    return item[0].strip(), item[1].strip()
+
+
+class Config(Settings):
+    """Options of one server; `picocorn.server.options.Settings` lists them.
+
+    Making one configures logging and reads `env_file`. Raises ConfigError for a value that cannot be used.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        #: the application, ready to be called as ASGI 3; there once `loaded`
+        self.loaded_app: Any = None
+        self.loaded = False
+        #: fields of every response but Date: list of (name, value) bytes; there once `loaded`
+        self.encoded_headers: list[tuple[bytes, bytes]] = []
+        self.headers: list[tuple[str, str]] = [_header(item) for item in self.headers or ()]
+        self.configure_logging()
+        if self.env_file is not None:
+            self._load_env_file()
+        if self.forwarded_allow_ips is None:
+            self.forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", DEFAULT_TRUSTED)
+        self._settle_renamed()
+
+    def _settle_renamed(self) -> None:
+        """Understand uvicorn's names for what has another one here, and say so."""
+        if isinstance(self.http, str) and self.http in _RENAMED_HTTP:
+            renamed = _RENAMED_HTTP[self.http]
+            if renamed == "native" and not NATIVE:
+                renamed = "auto"
+            logger.warning("--http %s is called --http %s here.", self.http, renamed)
+            self.http = renamed
+        if self.http == "native" and not NATIVE:
+            raise ConfigError(
+                "Invalid value for '--http': native needs the compiled extensions, which this installation does not have."
+            )
+        if self.h11_max_incomplete_event_size is not None:
+            logger.warning("--h11-max-incomplete-event-size is called --limit-request-head here.")
+            self.limit_request_head = self.h11_max_incomplete_event_size
+
+    def _load_env_file(self) -> None:
+        path = os.fspath(self.env_file or "")
+        if not os.path.exists(path):
+            raise ConfigError(f"Invalid value for '--env-file': File {path!r} does not exist.")
+        try:
+            from dotenv import load_dotenv
+        except ImportError as error:
+            raise ConfigError(
+                "Invalid value for '--env-file': needs the package python-dotenv: pip install python-dotenv"
+            ) from error
+        logger.info("Loading environment from '%s'", path)
+        load_dotenv(dotenv_path=path)
+
+    def configure_logging(self) -> None:
+        """Apply `log_config`, `log_level`, `use_colors` and `access_log`. Raises ConfigError."""
+        apply_log_config(self.log_config, self.use_colors)
+        apply_level(self.log_level)
+        if not self.access_log:
+            silence_access_log()
+
+    # -- what the options lead to
+
+    @property
+    def asgi_version(self) -> str:
+        """`scope["asgi"]["version"]` for the application's interface."""
+        return "2.0" if self.interface == "asgi2" else "3.0"
+
+    @property
+    def is_ssl(self) -> bool:
+        """Whether connections are encrypted."""
+        return False
+
+    @property
+    def should_reload(self) -> bool:
+        """Whether the server restarts when files change."""
+        return False
+
+    @property
+    def use_subprocess(self) -> bool:
+        """Whether the application runs in other processes than this one."""
+        return False
+
+    @property
+    def limits(self) -> HTTP1Limits:
+        """The limits of an HTTP/1.1 connection."""
+        return HTTP1Limits(
+            request_line_bytes=int(self.limit_request_line),
+            request_fields=self.limit_request_fields,
+            request_head_bytes=int(self.limit_request_head),
+            request_body_bytes=int(self.limit_request_body),
+        )
+
+    @property
+    def lifespan_class(self) -> type[LifespanOn | LifespanOff]:
+        """`lifespan_class(config)` runs the lifespan protocol."""
+        return LIFESPAN[self.lifespan]
+
+    @property
+    def http_protocol_class(self) -> Any:
+        """The protocol of HTTP/1.1 connections: ours, or the class that the option `http` names. Raises ImportFromStringError."""
+        if not isinstance(self.http, str):
+            return self.http
+        return import_from_string(HTTP_PROTOCOLS.get(self.http, self.http))
+
+    def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
+        """The factory of the event loop, None for asyncio's own choice. Exits (3) if it cannot be had."""
+        try:
+            return get_loop_factory(self.loop)
+        except ImportFromStringError as error:
+            logger.error("Error loading custom loop setup function. %s", error)
+        except ConfigError as error:
+            logger.error("%s", error)
+        sys.exit(STARTUP_FAILURE)
+
+    # -- the application
+
+    def load(self) -> None:
+        """Import and wrap the application, encode the headers. Exits (3) with one line if the application cannot be used.
+
+        What the application's own module or factory raises goes through.
+        """
+        self.encoded_headers = self._encode_headers()
+        self.loaded_app = self._called_if_factory(self.load_app())
+        try:
+            self._wrap()
+        except ConfigError as error:
+            logger.error("Error loading ASGI app. %s", error)
+            sys.exit(STARTUP_FAILURE)
+        self.loaded = True
+
+    def load_app(self) -> Any:
+        """The object that `app` names. Exits (3) if it is not there; what its module raises goes through."""
+        try:
+            return import_from_string(self.app)
+        except ImportFromStringError as error:
+            logger.error("Error loading ASGI app. %s", error)
+            sys.exit(STARTUP_FAILURE)
+
+    def _encode_headers(self) -> list[tuple[bytes, bytes]]:
+        encoded = []
+        for name, value in self.headers:
+            try:
+                encoded.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+            except UnicodeEncodeError:
+                raise ConfigError(f"Invalid value for '--header': {name}:{value} has characters beyond Latin-1.") from None
+        if self.server_header and b"server" not in dict(encoded):
+            encoded.insert(0, (b"server", b"picocorn"))
+        return encoded
+
+    def _called_if_factory(self, app: Any) -> Any:
+        """The application that the factory `app` makes; `app` itself if it is none."""
+        if not self.factory and not self._looks_like_factory(app):
+            return app
+        try:
+            made = app()
+        except TypeError as error:
+            if not self.factory and accepts_positional(app, 1):
+                # A wrapper that takes anything: it was worth a try.
+                return app
+            if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                # From inside the factory, where the traceback says more.
+                raise
+            logger.error("Error loading ASGI app factory: %s", error)
+            sys.exit(STARTUP_FAILURE)
+        if inspect.iscoroutine(made):
+            made.close()
+            logger.error(
+                "Error loading ASGI app factory: it is a coroutine function, which cannot be called before the loop runs."
+            )
+            sys.exit(STARTUP_FAILURE)
+        if not self.factory:
+            logger.warning("ASGI app factory detected. Using it, but please consider setting the --factory flag explicitly.")
+        return made
+
+    def _looks_like_factory(self, app: Any) -> bool:
+        # Calling what gives a coroutine would only leave one that nobody awaits.
+        return callable(app) and accepts_positional(app, 0) and detect_interface(app) != "asgi3"
+
+    def _wrap(self) -> None:
+        app = self.loaded_app
+        if not callable(app):
+            raise ConfigError(f'"{self.app}" is not callable, so it is no ASGI application: it is of type {type(app).__name__}.')
+        if self.interface == "auto":
+            detected = detect_interface(app)
+            if detected == "wsgi":
+                raise ConfigError("It takes two arguments, as WSGI applications do. If it is one, use --interface wsgi.")
+            self.interface = detected
+        if self.interface == "wsgi":
+            app = WSGIMiddleware(app)
+        elif self.interface == "asgi2":
+            app = ASGI2Middleware(app)
+        if logging.getLogger("picocorn.asgi").isEnabledFor(TRACE_LOG_LEVEL):
+            app = MessageLoggerMiddleware(app)
+        if self.proxy_headers:
+            app = ProxyHeadersMiddleware(app, trusted_hosts=self.forwarded_allow_ips or "")
+        self.loaded_app = app
+
+    # -- sockets
+
+    def bind_socket(self) -> socket.socket:
+        """Bind one socket, say so in the log, and return it, inheritable: for programs that bind here and serve elsewhere.
+
+        Exits (3) if it cannot be bound.
+        """
+        try:
+            if self.uds is not None:
+                sock, _file = bind_unix(self.uds)
+                shown, where = "unix socket %s", self.uds
+            elif self.fd is not None:
+                sock = adopt_fd(self.fd)
+                shown, where = "socket %s", str(sock.getsockname())
+            else:
+                sock, *others = bind_tcp(self.host, self.port)
+                for other in others:
+                    other.close()
+                shown, where = "%s", describe("http", self.host, sock.getsockname()[1])
+        except OSError as error:
+            logger.error("%s", error)
+            sys.exit(STARTUP_FAILURE)
+        log_running(shown, where)
+        sock.set_inheritable(True)
+        return sock
+
+
+def log_running(shown: str, where: str) -> None:
+    """Say where the server listens."""
+    logger.info(
+        f"Picocorn running on {shown} (Press CTRL+C to quit)",
+        where,
+        extra={"color_message": f"Picocorn running on {style(shown, bold=True)} (Press CTRL+C to quit)"},
+    )

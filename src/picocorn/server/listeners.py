@@ -1,0 +1,103 @@
+"""Opens what a server listens on, with the right protocol for each connection. Knows configuration, sockets and connections."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..asgi.proxy_headers import ProxyHeadersMiddleware
+from ..base.native import NATIVE
+from ..connection import context as chosen_context
+from ..connection import context_py, http1, http1_py
+from ..connection.access_log import AccessLog
+from ..transport.listen import listen
+from .sockets import adopt_fd, bind_tcp, bind_unix
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .sockets import UnixSocketFile
+
+__all__ = ["ServerState", "open_listeners", "own_sockets"]
+
+ServerState = chosen_context.ServerState
+
+
+def own_sockets(config: Config) -> tuple[list[socket.socket], UnixSocketFile | None]:
+    """The sockets that the options ask for, bound; and the file of a Unix socket. Raises OSError."""
+    if config.fd is not None:
+        return [adopt_fd(config.fd)], None
+    if config.uds is not None:
+        sock, file = bind_unix(config.uds)
+        return [sock], file
+    return bind_tcp(config.host, config.port), None
+
+
+async def open_listeners(
+    config: Config, state: ServerState, app_state: dict[str, Any], sockets: Sequence[socket.socket]
+) -> list[Any]:
+    """Accept connections on `sockets`; returns objects like asyncio.Server. Raises OSError, ImportFromStringError."""
+    protocol_class = config.http_protocol_class
+    factory = _protocol_factory(protocol_class, config, state, app_state)
+    if factory is None:
+        return await _foreign_listeners(protocol_class, config, state, app_state, sockets)
+    native = NATIVE and not issubclass(protocol_class, http1_py.HTTP1Protocol)
+    return [await listen(factory, sock, backlog=config.backlog, native=native) for sock in sockets]
+
+
+def _protocol_factory(
+    protocol_class: Any, config: Config, state: ServerState, app_state: dict[str, Any]
+) -> Callable[[], Any] | None:
+    """What makes a protocol of ours for each connection; None for a class that is not one of ours."""
+    if not isinstance(protocol_class, type):
+        return None
+    # The pure protocol has its own kind of context: pure all the way down.
+    if issubclass(protocol_class, http1_py.HTTP1Protocol):
+        context_class: Any = context_py.ConnectionContext
+    elif issubclass(protocol_class, http1.HTTP1Protocol):
+        context_class = chosen_context.ConnectionContext
+    else:
+        return None
+    app = config.loaded_app
+    trusted = None
+    if type(app) is ProxyHeadersMiddleware:
+        # The connection does this for its requests, and asks once whether it trusts its peer.
+        trusted = app.trusted_hosts
+        app = app.app
+    access = logging.getLogger("picocorn.access")
+    context = context_class(
+        app=app,
+        loop=asyncio.get_running_loop(),
+        server_state=state,
+        app_state=app_state,
+        limits=config.limits,
+        root_path=config.root_path,
+        keep_alive_seconds=config.timeout_keep_alive,
+        request_header_seconds=config.timeout_request_header,
+        request_body_seconds=config.timeout_request_body,
+        limit_concurrency=config.limit_concurrency,
+        access_log=AccessLog(access) if config.access_log and access.hasHandlers() else None,
+        trusted_hosts=trusted,
+        reset_contextvars=config.reset_contextvars,
+        asgi_version=config.asgi_version,
+        is_tls=config.is_ssl,
+    )
+    return functools.partial(protocol_class, context)
+
+
+async def _foreign_listeners(
+    protocol_class: Any, config: Config, state: ServerState, app_state: dict[str, Any], sockets: Sequence[socket.socket]
+) -> list[Any]:
+    """Listeners for a protocol class written for uvicorn: it is called as uvicorn calls it, and gets the loop's transports."""
+    loop = asyncio.get_running_loop()
+    factory = functools.partial(protocol_class, config=config, server_state=state, app_state=app_state, _loop=loop)
+    servers = []
+    for sock in sockets:
+        if sock.family == getattr(socket, "AF_UNIX", None):
+            servers.append(await loop.create_unix_server(factory, sock=sock, backlog=config.backlog))
+        else:
+            servers.append(await loop.create_server(factory, sock=sock, backlog=config.backlog))
+    return servers

@@ -1,0 +1,94 @@
+"""`run()`: a configuration, a server, an exit code. Knows no command line."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol, overload
+
+from .config import STARTUP_FAILURE, Config
+from .server import Server
+
+__all__ = ["run"]
+
+logger = logging.getLogger("picocorn.error")
+
+P = ParamSpec("P")
+
+
+class _Run(Protocol[P]):
+    """Takes what `Config` takes, and `app_dir`."""
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None: ...
+
+    @overload
+    def __call__(self, app: Any, *, app_dir: str | None, **options: Any) -> None: ...
+
+
+#: Of `Config`, for whoever drives the server from another one.
+_NOT_FOR_RUN = ("timeout_notify", "callback_notify")
+
+
+def _with_parameters_of(config: Callable[P, Config]) -> Callable[[Callable[..., None]], _Run[P]]:
+    """Give a function the parameters of `config`, so that they stand in one place alone."""
+
+    def decorate(function: Callable[..., None]) -> _Run[P]:
+        parameters = [parameter for name, parameter in inspect.signature(config).parameters.items() if name not in _NOT_FOR_RUN]
+        app_dir = inspect.Parameter("app_dir", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None")
+        function.__signature__ = inspect.Signature([*parameters, app_dir], return_annotation=None)  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+@_with_parameters_of(Config)
+def run(app: Any, *args: Any, app_dir: str | None = None, **options: Any) -> None:
+    """Serve `app` until told to stop. Takes the options of `Config`; `app_dir` is put before `sys.path`.
+
+    Exits (3) when the server could not start. A SIGTERM ends the process as it would have ended without a handler.
+    Raises ConfigError for an option that cannot be used.
+    """
+    if app_dir is not None:
+        sys.path.insert(0, app_dir)
+    config = Config(app, *args, **options)
+    server = Server(config)
+    try:
+        # Before there is a loop: applications may make their own while they are imported, or ask for none.
+        config.load_app()
+        server.run()
+    except KeyboardInterrupt:
+        pass
+    except Exception as error:
+        if server.started:
+            raise
+        log_application_error(config.app, error)
+        sys.exit(STARTUP_FAILURE)
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+def log_application_error(app: Any, error: Exception) -> None:
+    """Say that importing or making the application failed, with the part of the traceback that is the application's."""
+    name = f'"{app}"' if isinstance(app, str) else repr(app)
+    trimmed = error.with_traceback(_from_the_application(error.__traceback__))
+    logger.error("Error loading ASGI app. %s raised %s.", name, type(error).__name__, exc_info=trimmed)
+
+
+def _from_the_application(traceback: types.TracebackType | None) -> types.TracebackType | None:
+    """Leave out how we got there: our own frames, and those of the import system and the event loop."""
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    current = traceback
+    while current is not None:
+        code = current.tb_frame.f_code
+        module = str(current.tb_frame.f_globals.get("__name__", ""))
+        ours = code.co_filename.startswith(here) or "<frozen importlib" in code.co_filename
+        if not ours and module.partition(".")[0] not in ("importlib", "asyncio", "uvloop", "click"):
+            return current
+        current = current.tb_next
+    # A syntax error has no frame of the application: it says where it is all the same.
+    return None

@@ -1,0 +1,241 @@
+"""The server: started, ticking ten times a second, ended. Its methods are uvicorn's, and are meant to be overridden.
+
+Knows the configuration, the listeners and signals; what a connection does is the connection's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from email.utils import formatdate
+from types import FrameType
+from typing import Any
+
+from ..asgi.lifespan import LifespanOff, LifespanOn
+from ..base.errors import ImportFromStringError
+from .config import STARTUP_FAILURE, Config, log_running
+from .drain import LAST_STEPS_SECONDS, drain
+from .formatters import style
+from .listeners import ServerState, open_listeners, own_sockets
+from .signals import HANDLED_SIGNALS, Watchdog, flush_output, handlers
+from .sockets import UnixSocketFile, describe
+
+__all__ = ["HANDLED_SIGNALS", "STARTUP_FAILURE", "Server", "ServerState"]
+
+logger = logging.getLogger("picocorn.error")
+
+TICK_SECONDS = 0.1
+TICKS_PER_SECOND = 10
+#: The counter of ticks starts anew once a day.
+TICKS_PER_DAY = 864000
+#: For a second Ctrl+C to do without the watchdog.
+FORCED_SECONDS = 5.0
+
+
+class Server:
+    """One server. `run()` serves until told to stop; `await serve()` does on a loop that runs already.
+
+    `should_exit = True` from any thread ends it gracefully, `force_exit = True` at once; `started` says that it listens.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.server_state = ServerState()
+        self.started = False
+        self.should_exit = False
+        self.force_exit = False
+        self.last_notified = 0.0
+        #: objects like asyncio.Server, one for each listening socket
+        self.servers: list[Any] = []
+        self.lifespan: LifespanOn | LifespanOff
+        self._captured_signals: list[int] = []
+        self._watchdog = Watchdog()
+        self._socket_file: UnixSocketFile | None = None
+
+    @functools.cached_property
+    def limit_max_requests(self) -> int | None:
+        """Requests after which the server ends: the option and a random part of its jitter, drawn once."""
+        limit = self.config.limit_max_requests
+        return None if limit is None else limit + random.randint(0, self.config.limit_max_requests_jitter)
+
+    # -- from start to end
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve on an event loop of its own until told to stop. `sockets` are bound already; without, the options say."""
+        loop_factory = self.config.get_loop_factory()
+        runner = asyncio.Runner(loop_factory=loop_factory)
+        try:
+            runner.run(self.serve(sockets=sockets))
+        finally:
+            timeout = self.config.timeout_graceful_shutdown
+            if self._captured_signals and timeout:
+                # Closing waits for threads, and for tasks that swallow their cancellation.
+                self._watchdog.arm(timeout + LAST_STEPS_SECONDS, self._captured_signals[0], "Closing the event loop")
+            runner.close()
+            self._watchdog.disarm()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve on the running loop. In the main thread, signals end it; they are raised anew once it has ended."""
+        with self.capture_signals():
+            await self._serve(sockets)
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        process_id = os.getpid()
+        if not self.config.loaded:
+            self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        _log_process("Started server process [%d]", process_id)
+        await self.startup(sockets=sockets)
+        if not self.should_exit:
+            await self.main_loop()
+            await self.shutdown(sockets=sockets)
+        elif self.started:
+            await self.shutdown(sockets=sockets)
+        else:
+            return
+        _log_process("Finished server process [%d]", process_id)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run the application's start-up, then listen. Exits (3) if it cannot listen, after the application's shutdown."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            self.should_exit = True
+            return
+        self._refresh_default_headers()
+        listening: Sequence[socket.socket] = sockets or ()
+        try:
+            if sockets is None:
+                listening, self._socket_file = own_sockets(self.config)
+            self.servers = await open_listeners(self.config, self.server_state, self.lifespan.state, listening)
+        except (OSError, ImportFromStringError) as error:
+            logger.error("%s", error)
+            for sock in listening:
+                sock.close()
+            self._remove_socket_file()
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+        if sockets is None:
+            # Who brings sockets along has said so when they were bound.
+            self._log_started_message(listening)
+        self.started = True
+
+    async def main_loop(self) -> None:
+        """Tick until `on_tick` says that it is time to end."""
+        counter = 0
+        should_exit = await self.on_tick(counter)
+        while not should_exit:
+            counter = (counter + 1) % TICKS_PER_DAY
+            await asyncio.sleep(TICK_SECONDS)
+            should_exit = await self.on_tick(counter)
+
+    async def on_tick(self, counter: int) -> bool:
+        """What happens ten times a second; `counter` counts them. Returns whether the server shall end."""
+        if counter % TICKS_PER_SECOND == 0:
+            self._refresh_default_headers()
+            if self.config.callback_notify is not None:
+                now = time.time()
+                if now - self.last_notified > self.config.timeout_notify:
+                    self.last_notified = now
+                    await self.config.callback_notify()
+        if self.should_exit:
+            return True
+        limit = self.limit_max_requests
+        if limit is not None and self.server_state.total_requests >= limit:
+            logger.warning("Maximum request limit of %d exceeded. Terminating process.", limit)
+            return True
+        return False
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, let what runs finish, end what does not, then run the application's shutdown."""
+        logger.info("Shutting down")
+        for server in self.servers:
+            server.close()
+        for sock in sockets or ():
+            sock.close()
+        self._remove_socket_file()
+        timeout = self.config.timeout_graceful_shutdown
+        await drain(self.server_state, timeout, lambda: self.force_exit)
+        for server in self.servers:
+            with contextlib.suppress(TimeoutError):
+                # asyncio's own servers wait for their connections too, from Python 3.12 on; these have been waited for.
+                await asyncio.wait_for(server.wait_closed(), LAST_STEPS_SECONDS)
+        if not self.force_exit:
+            await self._shutdown_lifespan(timeout)
+
+    async def _shutdown_lifespan(self, timeout_seconds: float | None) -> None:
+        if self._watchdog.armed and timeout_seconds:
+            # It gets as much time as the requests had.
+            self._watchdog.disarm()
+            self._watchdog.arm(timeout_seconds + LAST_STEPS_SECONDS, self._captured_signals[0], "The application's shutdown")
+        await self.lifespan.shutdown()
+
+    # -- signals
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Have `handle_exit` called for signals until the block ends, then raise them for whoever handled them before.
+
+        So a process that SIGTERM has ended says so to its parent: exit code 143.
+        """
+        with handlers(self._signalled):
+            try:
+                yield
+            finally:
+                self._watchdog.disarm()
+        # Last in, first out: for two signals the first decides how the process ends.
+        for captured in reversed(self._captured_signals):
+            flush_output()
+            signal.raise_signal(captured)
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        # A method of its own, so that `handle_exit` is looked up when the signal comes: libraries replace it on the class.
+        self.handle_exit(number, frame)
+        forced = self.force_exit
+        timeout = self.config.timeout_graceful_shutdown
+        if not self._captured_signals or not (timeout or forced):
+            return
+        if forced or not self._watchdog.armed:
+            seconds = FORCED_SECONDS if forced else (timeout or 0) + LAST_STEPS_SECONDS
+            self._watchdog.arm(seconds, self._captured_signals[0], "Graceful shutdown")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: the first asks for a graceful end, a second SIGINT for an immediate one."""
+        self._captured_signals.append(sig)
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        else:
+            self.should_exit = True
+
+    # -- smaller things
+
+    def _refresh_default_headers(self) -> None:
+        date = [(b"date", formatdate(usegmt=True).encode())] if self.config.date_header else []
+        self.server_state.default_headers = date + self.config.encoded_headers
+
+    def _remove_socket_file(self) -> None:
+        if self._socket_file is not None:
+            self._socket_file.remove()
+            self._socket_file = None
+
+    def _log_started_message(self, listening: Sequence[socket.socket]) -> None:
+        config = self.config
+        if config.fd is not None:
+            log_running("socket %s", str(listening[0].getsockname()))
+        elif config.uds is not None:
+            log_running("unix socket %s", config.uds)
+        else:
+            scheme = "https" if config.is_ssl else "http"
+            log_running("%s", describe(scheme, config.host, listening[0].getsockname()[1]))
+
+
+def _log_process(text: str, process_id: int) -> None:
+    logger.info(text, process_id, extra={"color_message": text.replace("%d", style("%d", "cyan"))})
