@@ -11,17 +11,67 @@ from random import Random
 __all__ = ["limits", "pieces", "stream"]
 
 METHODS = [b"GET", b"POST", b"HEAD", b"OPTIONS", b"get", b"CONNECT", b"M" * 32, b"M" * 33, b"G(T", b""]
-TARGETS = [b"/", b"/a?b=c", b"/%41", b"*", b"http://b/x?y", b"HTTPS://b:8", b"http://u@b/", b"a", b"/#", b"/\x80", b"//b", b"?q", b""]
+TARGETS = [
+    b"/",
+    b"/a?b=c",
+    b"/%41",
+    b"*",
+    b"http://b/x?y",
+    b"HTTPS://b:8",
+    b"http://u@b/",
+    b"a",
+    b"/#",
+    b"/\x80",
+    b"//b",
+    b"?q",
+    b"",
+]
 VERSIONS = [b"HTTP/1.1"] * 6 + [b"HTTP/1.0"] * 2 + [b"HTTP/2.0", b"http/1.1", b"HTTP/1.", b"RTSP/1.0", b""]
 HOSTS = [b"a", b"a:80", b"[::1]:8", b"", b"a b", b"a:99999", b"a@b", b"[::1", b"[:]", b"a%41", b"a%4", b":80", b"\xe4"]
 LENGTHS = [b"0", b"1", b"5", b"05", b"+5", b"5, 5", b"", b"9223372036854775807", b"9223372036854775808", b"0x5", b"99"]
-CODINGS = [b"chunked"] * 8 + [b"Chunked", b"gzip", b"gzip, chunked", b"chunked, chunked", b"chunked;q=1", b"", b",chunked", b"identity"]
+CODINGS = [b"chunked"] * 8 + [
+    b"Chunked",
+    b"gzip",
+    b"gzip, chunked",
+    b"chunked, chunked",
+    b"chunked;q=1",
+    b"",
+    b",chunked",
+    b"identity",
+]
 CONNECTIONS = [b"close", b"keep-alive", b"upgrade", b"close, Upgrade", b"x,CLOSE ,y", b"closed", b"", b","]
 EXPECTATIONS = [b"100-continue", b"100-Continue", b"100", b"", b"100-continue, x"]
 VALUES = [b"", b"x", b" y\t", b"\xff", b"a:b", b"\x00", b"a\x7f", b"\t", b"z" * 40, b"q\x0bq"]
 NAMES = [b"X", b"x-Y_z", b"~", b"X ", b"", b"\xe4", b"a(b", b"N" * 33, b"Cookie", b"user-agent"]
-SIZES = [b"0", b"5", b"05", b"a", b"1F", b"", b"0x5", b"-1", b"8000000000000000", b"7fffffffffffffff", b"0" * 16, b"0" * 17, b" 5", b"g"]
-EXTENSIONS = [b""] * 6 + [b";a", b";a=b", b' ; a = "b\\"c"', b";", b";a=", b";a=\x01", b" ", b';a="', b"x", b";a;b=\xff", b';"\xff"']
+SIZES = [
+    b"0",
+    b"5",
+    b"05",
+    b"a",
+    b"1F",
+    b"",
+    b"0x5",
+    b"-1",
+    b"8000000000000000",
+    b"7fffffffffffffff",
+    b"0" * 16,
+    b"0" * 17,
+    b" 5",
+    b"g",
+]
+EXTENSIONS = [b""] * 6 + [
+    b";a",
+    b";a=b",
+    b' ; a = "b\\"c"',
+    b";",
+    b";a=",
+    b";a=\x01",
+    b" ",
+    b';a="',
+    b"x",
+    b";a;b=\xff",
+    b';"\xff"',
+]
 ENDINGS = [b"\r\n"] * 30 + [b"\n", b"\r", b"\r\r\n", b"", b" \r\n"]
 NOISE = [b"\r", b"\n", b"\r\n", b" ", b"\t", b":", b"\x00", b"0", b";", b",", b"\x80", b"\x0b", b'"', b"GET / HTTP/1.1\r\n"]
 
@@ -45,7 +95,9 @@ def _field(rng: Random) -> bytes:
 
 def _head(rng: Random, framing: bytes) -> bytes:
     if rng.random() < 0.6:
-        line = rng.choice([b"GET / HTTP/1.1\r\n", b"POST /p?q HTTP/1.1\r\n", b"GET http://b/ HTTP/1.1\r\n", b"GET / HTTP/1.0\r\n"])
+        line = rng.choice(
+            [b"GET / HTTP/1.1\r\n", b"POST /p?q HTTP/1.1\r\n", b"GET http://b/ HTTP/1.1\r\n", b"GET / HTTP/1.0\r\n"]
+        )
     else:
         line = b" ".join((rng.choice(METHODS), rng.choice(TARGETS), rng.choice(VERSIONS))) + rng.choice(ENDINGS)
     fields = [b"Host: a\r\n", framing] + [_field(rng) for _ in range(rng.choice([0, 0, 0, 1, 1, 2, 4]))]
