@@ -120,6 +120,9 @@ class HTTPCycle:
         """Run the application to its end and settle what it left open. Only cancellation comes out of it."""
         try:
             result = await app(self.scope, self.receive, self.send)
+        except GeneratorExit:
+            # The event loop was dropped with this request in it: there is nobody left to tell.
+            raise
         except asyncio.CancelledError:
             self._end_unfinished()
             raise
