@@ -6,6 +6,7 @@ They answer to `collections.abc.Coroutine` too, because applications hand `recei
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
@@ -20,8 +21,9 @@ class Ready:
     def __init__(self, value: Any) -> None:
         self._value = value
 
-    def __await__(self) -> Ready:
-        return self
+    def __await__(self) -> Generator[Any, Any, Any]:
+        # It has all that `await` asks of a generator's iterator.
+        return self  # type: ignore[return-value]
 
     def __iter__(self) -> Ready:
         return self
@@ -30,6 +32,7 @@ class Ready:
         raise StopIteration(self._value)
 
     def send(self, value: Any) -> Any:
+        """Be done, with the value."""
         raise StopIteration(self._value)
 
     def throw(
@@ -38,13 +41,14 @@ class Ready:
         value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> Any:
+        """Be done, with that error."""
         # asyncio throws CancelledError into a task that was cancelled before its first step.
         if isinstance(kind, BaseException):
             raise kind
         raise (kind() if value is None else value)
 
     def close(self) -> None:
-        pass
+        """Nothing is held that could be closed."""
 
 
 def ready(value: Any) -> Ready:
