@@ -28,7 +28,9 @@ def run(*command: str) -> str:
 def test_codec_under_sanitizers(compiler: str, tmp_path: Path) -> None:
     # The Makefile itself says so when the sanitizer runtime is missing, and that is a failure.
     assert shutil.which("make"), "make is missing"
-    output = run("make", "-s", "-j2", "-C", str(CSRC / "test"), "check", f"CC={compiler}", f"BUILD={tmp_path}", f"CORPUS={CORPUS}")
+    output = run(
+        "make", "-s", "-j2", "-C", str(CSRC / "test"), "check", f"CC={compiler}", f"BUILD={tmp_path}", f"CORPUS={CORPUS}"
+    )
     tallies = [line for line in output.splitlines() if " checks, " in line]
     assert len(tallies) == len(list((CSRC / "test").glob("test_*.c"))), output
     assert all(line.endswith(" 0 failures") for line in tallies), output
