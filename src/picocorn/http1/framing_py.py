@@ -8,13 +8,10 @@ first rule that is broken, in the order in which `verdicts.py` lists them. The n
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..base.limits import MAX_INT63
 from .verdicts import remote_error
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["FRAMING_FIELDS", "Framing", "decide", "is_valid_host", "split_absolute_form", "transfer_encoding_verdict"]
 
@@ -48,7 +45,7 @@ class Framing(NamedTuple):
 def is_valid_host(value: bytes) -> bool:
     """Whether `value` is `uri-host [ ":" port ]` with a host and a port up to 65535 (RFC 9110 7.2). Empty is not."""
     match = _HOST.fullmatch(value)
-    return match is not None and int(match[1] or 0) <= 65535
+    return match is not None and (not (port := match[1]) or int(port) <= 65535)
 
 
 def split_absolute_form(target: bytes) -> tuple[bytes, bytes, bytes] | None:
@@ -94,11 +91,15 @@ def _judge_host(hosts: list[bytes], http11: bool) -> None:
         raise remote_error("HOST")
 
 
-def decide(fields: Iterable[tuple[bytes, bytes]], http11: bool, body_limit_bytes: int) -> Framing:
+def decide(fields: list[tuple[bytes, bytes]], http11: bool, body_limit_bytes: int) -> Framing:
     """What the field section says. `fields`: (lower-cased name, trimmed value); `body_limit_bytes` 0 means unlimited.
 
     Raises RemoteProtocolError with the code of the first rule broken (RFC 9112 3.2, 6.1, 6.3; RFC 9110 10.1.1).
     """
+    if len(fields) == 1 and fields[0][0] == b"host":
+        # Most requests say no more than this.
+        _judge_host([fields[0][1]], http11)
+        return _PLAIN[http11]
     by_name: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         by_name.setdefault(name, []).append(value)

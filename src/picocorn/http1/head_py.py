@@ -20,6 +20,7 @@ __all__ = [
     "RequestLine",
     "field_line_verdict",
     "read_request_line",
+    "split_field_block",
     "split_field_line",
     "split_target",
 ]
@@ -127,3 +128,10 @@ def split_field_line(line: bytes) -> tuple[bytes, bytes]:
     """Lower-cased name and trimmed value of a field line that has been judged (RFC 9110 5.1, 5.5)."""
     name, _, value = line.partition(b":")
     return name.lower(), value.strip(b" \t\r\n")
+
+
+def split_field_block(block: bytes) -> list[tuple[bytes, bytes]]:
+    """`split_field_line` of each line of a block that has been judged, without a call for each."""
+    lines = block.split(b"\r\n")
+    del lines[-1]
+    return [(name.lower(), value.strip(b" \t")) for name, _, value in [line.partition(b":") for line in lines]]

@@ -17,7 +17,15 @@ from .chunked_py import read_chunk_line
 from .events import CLOSED, DATA, END, HEAD, NEED_DATA
 from .framing_py import FRAMING_FIELDS, decide
 from .head_py import HEAD as WHOLE_HEAD
-from .head_py import TCHAR, RequestLine, field_line_verdict, read_request_line, split_field_line, split_target
+from .head_py import (
+    TCHAR,
+    RequestLine,
+    field_line_verdict,
+    read_request_line,
+    split_field_block,
+    split_field_line,
+    split_target,
+)
 from .verdicts import remote_error
 
 if TYPE_CHECKING:
@@ -255,12 +263,10 @@ class RequestParser:
         name, target, minor, block = match.groups()
         method = _METHODS.get(name) or name.decode("ascii").upper()
         raw_path, query_string, authority = split_target(method, target)
-        lines = block.split(_CRLF)
-        if len(lines) - 1 > self._limits.request_fields:
+        self._fields = split_field_block(block)
+        if len(self._fields) > self._limits.request_fields:
             raise remote_error("TOO_MANY_FIELDS")
-        del lines[-1]
         self._request_line = RequestLine(method, target, raw_path, query_string, authority, minor == b"1")
-        self._fields = [split_field_line(line) for line in lines]
         return self._finish_head(match.end())
 
     def _collect_fields(self, limit_bytes: int, too_large: str, too_many: str, malformed: str) -> int:
