@@ -1,0 +1,20 @@
+"""Lets each benchmark run over both bodies of a room. Knows no room."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # traffic.py, for every benchmark beside it
+
+
+@pytest.fixture(params=["native", "pure"])
+def room(request: pytest.FixtureRequest) -> Callable[[str], ModuleType]:
+    """Gives the module of a twin room, `room("http1.parser")`, in the body whose turn it is."""
+    suffix = "_c" if request.param == "native" else "_py"
+    return lambda name: importlib.import_module(f"picocorn.{name}{suffix}")
