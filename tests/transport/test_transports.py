@@ -43,6 +43,36 @@ def test_many_connections_at_once(bench: Bench) -> None:
     bench.run(main)
 
 
+def test_a_large_upload_arrives_whole(bench: Bench) -> None:
+    class Upload(Recorder):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.digest = hashlib.sha256()
+            self.size = self.largest = 0
+
+        def data_received(self, data: bytes) -> None:
+            assert type(data) is bytes
+            self.digest.update(data)
+            self.size += len(data)
+            self.largest = max(self.largest, len(data))
+            if self.size % 3 == 0:  # now and then, as flow control does
+                self.transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self.transport.resume_reading)
+
+    async def main() -> None:
+        async with bench.serving(Upload) as serving:
+            client, protocol = await serving.connect()
+            body = os.urandom(1_000_003) * 12
+            await asyncio.get_running_loop().sock_sendall(client, body)
+            client.close()
+            await protocol.until_called("lost")
+            assert protocol.error is None
+            assert protocol.digest.digest() == hashlib.sha256(body).digest()
+            assert protocol.largest <= 262_144
+
+    bench.run(main)
+
+
 class Pump(Recorder):
     """Writes pieces while it may, as a well-behaved response does."""
 

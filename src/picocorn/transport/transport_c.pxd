@@ -33,6 +33,7 @@ cdef class PollerTransport(Watcher):
     cdef bint is_closed             # close() was called: reads no more, ends when the queue is empty
     cdef bint is_lost               # connection_lost() is due or done
     cdef bint is_paused             # the protocol asked for no more data
+    cdef bint is_bulk               # the last recv() took all it could and the protocol did not mind
     cdef bint got_eof
     cdef bint wrote_eof
     cdef bint is_blocked            # the kernel took less than all; EPOLLOUT tells when to go on

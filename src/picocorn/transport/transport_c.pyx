@@ -18,7 +18,7 @@ from .linux cimport (
     SOL_SOCKET, close_descriptor, getsockname, getsockopt, inet_ntop, iovec, msghdr, ntohl, ntohs, recv, send, sendmsg, shutdown,
     sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t,
 )
-from .poller_c cimport RECEIVE_BYTES, Poller, Watcher
+from .poller_c cimport BULK_RECEIVE_BYTES, RECEIVE_BYTES, Poller, Watcher
 
 import os
 import socket
@@ -158,20 +158,33 @@ cdef class PollerTransport(Watcher):
     # --- reading ----------------------------------------------------------------------------------------------------------
 
     cdef int receive(self) except -1:
-        cdef ssize_t count = recv(self.fd, self.poller.buffer, RECEIVE_BYTES, 0)
+        cdef bytes data = None
+        cdef ssize_t count
         cdef int error
+        if self.is_bulk:
+            # Straight into its own memory: there is enough of it for the copy to be what costs.
+            data = PyBytes_FromStringAndSize(NULL, BULK_RECEIVE_BYTES)
+            count = recv(self.fd, PyBytes_AS_STRING(data), BULK_RECEIVE_BYTES, 0)
+            error = errno
+            if 0 < count < BULK_RECEIVE_BYTES:
+                self.is_bulk = count >= RECEIVE_BYTES
+                data = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data), count)
+        else:
+            count = recv(self.fd, self.poller.buffer, RECEIVE_BYTES, 0)
+            error = errno
+            if count > 0:
+                # A copy of its own: the application runs inside, and may make the poller receive again.
+                data = PyBytes_FromStringAndSize(<char*> self.poller.buffer, count)
+                self.is_bulk = count == RECEIVE_BYTES
         if count > 0:
             try:
-                # A copy of its own: the application runs inside, and may make the poller receive again.
-                self.protocol.data_received(PyBytes_FromStringAndSize(<char*> self.poller.buffer, count))
+                self.protocol.data_received(data)
             except BaseException as failure:
                 self.callback_failed("data_received", failure)
         elif count == 0:
             self.receive_eof()
-        else:
-            error = errno
-            if error != EAGAIN and error != EINTR:
-                self.fail(error)
+        elif error != EAGAIN and error != EINTR:
+            self.fail(error)
         return 0
 
     cdef int receive_eof(self) except -1:
@@ -193,6 +206,7 @@ cdef class PollerTransport(Watcher):
         """Deliver no more data; a reset of the connection is still noticed."""
         if not self.is_closed:
             self.is_paused = True
+            self.is_bulk = False  # an upload that nobody reads is held to the smaller size
 
     def resume_reading(self):
         """Deliver data again."""
