@@ -144,11 +144,12 @@ def _mutate(rng: Random, data: bytes) -> bytes:
 
 
 def stream(rng: Random) -> bytes:
-    """One to four requests, most of them well formed, some with a few bytes changed."""
+    """One to four requests, most of them well formed, some with a few bytes changed, some cut short."""
     data = b"".join(_request(rng) for _ in range(rng.choice([1, 1, 2, 4])))
     for _ in range(rng.choice([0, 0, 1, 1, 2, 3])):
         data = _mutate(rng, data)
-    return data
+    # The end of the stream may come anywhere.
+    return data[: rng.randrange(len(data) + 1)] if rng.random() < 0.2 else data
 
 
 def limits(rng: Random) -> dict[str, int]:
