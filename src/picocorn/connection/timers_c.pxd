@@ -25,4 +25,6 @@ cdef class Timers:
     cpdef object close(self)
     cdef object _take_out(self, Deadline deadline)
     cdef object _move(self, Deadline deadline, long long bucket)
+    @cython.locals(deadline=Deadline, now=double, current="long long")
+    cpdef object _sweep(self)
     cdef object _look_at(self, Deadline deadline, double now)

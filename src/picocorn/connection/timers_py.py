@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["Deadline", "Timers"]
 
-#: How fine deadlines are. They are never early and at most two of these late.
+#: How fine deadlines are. They are never early and less than three of these late.
 RESOLUTION_SECONDS = 0.25
 NEVER = float("inf")
 
