@@ -29,8 +29,7 @@ class OneLineError(click.UsageError):
 
     def show(self, file: Any = None) -> None:
         """Print the line."""
-        program = self.ctx.command_path if self.ctx is not None else "picocorn"
-        click.echo(f"Error: {self.format_message()} (See {program} --help.)", file=file, err=file is None)
+        click.echo(f"Error: {self.format_message()}", file=file, err=file is None)
 
 
 class _Value(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
@@ -111,7 +110,10 @@ class Command(click.Command):
         except OneLineError:
             raise
         except click.UsageError as error:
-            raise OneLineError(error.format_message(), error.ctx) from None
+            text = error.format_message()
+            if not isinstance(error, click.BadParameter) or isinstance(error, click.MissingParameter):
+                text += " Try --help."
+            raise OneLineError(text, error.ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See click.Command."""

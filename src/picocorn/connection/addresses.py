@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 from urllib.parse import quote
 
@@ -11,16 +10,7 @@ __all__ = ["get_client_addr", "get_local_addr", "get_path_with_query_string", "g
 
 def get_remote_addr(transport: Any) -> tuple[str, int] | None:
     """(host, port) of the peer; None on a Unix socket or when it is not known."""
-    sock = transport.get_extra_info("socket")
-    address: Any = None
-    if sock is not None:
-        try:
-            address = sock.getpeername()
-        except OSError:
-            # Gone already: what the transport remembers is the next best.
-            address = None
-    if address is None:
-        address = transport.get_extra_info("peername")
+    address = _asked(transport, "getpeername") or transport.get_extra_info("peername")
     if isinstance(address, list | tuple) and len(address) >= 2:
         return str(address[0]), int(address[1])
     return None
@@ -28,14 +18,23 @@ def get_remote_addr(transport: Any) -> tuple[str, int] | None:
 
 def get_local_addr(transport: Any) -> tuple[str, int | None] | None:
     """(host, port) that the peer connected to, (path, None) on a Unix socket, None when it is not known."""
-    sock = transport.get_extra_info("socket")
-    address = sock.getsockname() if sock is not None else transport.get_extra_info("sockname")
+    address = _asked(transport, "getsockname") or transport.get_extra_info("sockname")
     if isinstance(address, list | tuple) and len(address) >= 2:
         return str(address[0]), int(address[1])
-    unix = sock is not None and sock.family == getattr(socket, "AF_UNIX", None)
-    if isinstance(address, str) and (address or unix):
+    if isinstance(address, str) and address:
         return address, None
     return None
+
+
+def _asked(transport: Any, method: str) -> Any:
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return None
+    try:
+        return getattr(sock, method)()
+    except OSError:
+        # Gone already: what the transport remembers is the next best.
+        return None
 
 
 def is_ssl(transport: Any) -> bool:

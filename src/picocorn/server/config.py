@@ -63,10 +63,12 @@ def _header(item: Any) -> tuple[str, str]:
     """One entry of `headers`: a pair, or "Name: value"."""
     if isinstance(item, str):
         name, colon, value = item.partition(":")
-        item = (name, value) if colon else ()
-    if len(item) != 2 or not all(isinstance(part, str) for part in item) or not item[0].strip():
-        raise ConfigError(f"Invalid value for '--header': {item or 'a field'!r} is not of the form NAME:VALUE.")
-    return item[0].strip(), item[1].strip()
+        pair: Any = (name, value) if colon else ()
+    else:
+        pair = tuple(item)
+    if len(pair) != 2 or not all(isinstance(part, str) for part in pair) or not pair[0].strip():
+        raise ConfigError(f"Invalid value for '--header': {item!r} is not of the form NAME:VALUE.")
+    return pair[0].strip(), pair[1].strip()
 
 
 class Config(Settings):
@@ -188,6 +190,11 @@ class Config(Settings):
         What the application's own module or factory raises goes through.
         """
         self.encoded_headers = self._encode_headers()
+        try:
+            _ = self.http_protocol_class
+        except ImportFromStringError as error:
+            logger.error("Error loading HTTP protocol class. %s", error)
+            sys.exit(STARTUP_FAILURE)
         self.loaded_app = self._called_if_factory(self.load_app())
         try:
             self._wrap()
@@ -249,6 +256,8 @@ class Config(Settings):
         if not callable(app):
             raise ConfigError(f'"{self.app}" is not callable, so it is no ASGI application: it is of type {type(app).__name__}.')
         if self.interface == "auto":
+            if not any(accepts_positional(app, count) for count in (1, 2, 3)):
+                raise ConfigError(f'"{self.app}" takes neither (scope, receive, send) nor (scope), so it is no ASGI application.')
             detected = detect_interface(app)
             if detected == "wsgi":
                 raise ConfigError("It takes two arguments, as WSGI applications do. If it is one, use --interface wsgi.")

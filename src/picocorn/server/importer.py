@@ -33,7 +33,8 @@ def import_from_string(import_str: Any) -> Any:
         # importlib's answer to ".module".
         if not module_name.startswith("."):
             raise
-        raise ImportFromStringError(f'Could not import module "{module_name}": relative names lead nowhere here.') from error
+        hint = _hint(import_str) or " Relative names lead nowhere here."
+        raise ImportFromStringError(f'Could not import module "{module_name}".{hint}') from error
     try:
         for attribute in attributes.split("."):
             found = getattr(found, attribute)

@@ -53,8 +53,9 @@ def _bind(sock: socket.socket, address: tuple[object, ...]) -> None:
     try:
         sock.bind(address)
     except OSError as error:
-        shown = f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
-        raise OSError(error.errno, f"{os.strerror(error.errno or 0)}: {shown}") from None
+        # Word for word what asyncio says: people search for it.
+        reason = os.strerror(error.errno or 0).lower()
+        raise OSError(error.errno, f"error while attempting to bind on address {address!r}: {reason}") from None
 
 
 class UnixSocketFile:
