@@ -9,8 +9,10 @@ pointer into a buffer may outlive a change of that buffer: while an event is bei
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 from .events import CLOSED, DATA, END, HEAD, NEED_DATA
@@ -106,10 +108,14 @@ cdef inline bytes _span(const uint8_t *base, pc_http1_span span):
 
 
 cdef list _field_list(const uint8_t *base, const pc_http1_field *fields, uint32_t count):
-    cdef list pairs = []
+    # Of the right size at once: growing by append costs three reallocations for a browser's head.
+    cdef list pairs = PyList_New(count)
+    cdef tuple pair
     cdef uint32_t i
     for i in range(count):
-        pairs.append((_field_name(base + fields[i].name.offset, fields[i].name.length), _span(base, fields[i].value)))
+        pair = (_field_name(base + fields[i].name.offset, fields[i].name.length), _span(base, fields[i].value))
+        Py_INCREF(pair)
+        PyList_SET_ITEM(pairs, i, pair)
     return pairs
 
 
