@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
+from types import ModuleType
 
 import pytest
 
 from picocorn.base.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from picocorn.base.limits import HTTP1Limits
+from picocorn.http1.events import DATA, END, HEAD
 from picocorn.http1.states import TRANSITIONS, Event, Role, State, next_state, settle
 
 IDLE, SEND_BODY, DONE, MUST_CLOSE = State.IDLE, State.SEND_BODY, State.DONE, State.MUST_CLOSE
@@ -112,3 +116,49 @@ def test_switching_protocols_takes_both_along_and_ends_the_table() -> None:
     assert walk(*REQUEST, (Role.SERVER, Event.SWITCH)) == (SWITCHED_PROTOCOL, SWITCHED_PROTOCOL)
     with pytest.raises(RemoteProtocolError):
         walk(*REQUEST, (Role.SERVER, Event.SWITCH), REQUEST[0])
+
+
+# -- the connection's flags against the table --------------------------------------------------------------------------
+
+CLIENT_EVENTS = {HEAD: Event.REQUEST, DATA: Event.DATA, END: Event.END}
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["in-turn", "early"])
+@pytest.mark.parametrize("server_closes", [False, True])
+@pytest.mark.parametrize("client_closes", [False, True])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_the_connection_keeps_to_the_table(
+    room: Callable[[str], ModuleType], early: bool, server_closes: bool, client_closes: bool, pieces: int
+) -> None:
+    connection = room("http1.connection").HTTP1Connection(HTTP1Limits())
+    client, server = IDLE, IDLE
+
+    def both(role: Role, event: Event) -> None:
+        nonlocal client, server
+        if role is Role.CLIENT:
+            client = next_state(role, client, event)
+        else:
+            server = next_state(role, server, event)
+        client, server = settle(client, server, connection.keep_alive)
+        # Complete on both sides and nobody said close: only then may the next request be read.
+        ready = connection.request_complete and connection.response_complete and connection.keep_alive
+        assert ready == ((client, server) == (IDLE, IDLE)), (role, event)
+
+    def read(count: int) -> None:
+        for _ in range(count):
+            both(Role.CLIENT, CLIENT_EVENTS[connection.next_event()])
+
+    connection.feed(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n")
+    connection.feed(b"Connection: close\r\n\r\nhello" if client_closes else b"\r\nhello")
+    read(1 if early else 3)
+    connection.write_head(200, [(b"connection", b"close")] if server_closes else [], b"")
+    for number in range(pieces):
+        last = number == pieces - 1
+        connection.write_data(b"x", last)
+        if number == 0:
+            server = next_state(Role.SERVER, server, Event.RESPONSE)
+        server = next_state(Role.SERVER, server, Event.DATA)
+    both(Role.SERVER, Event.END)
+    if early:
+        read(2)
+    assert (client, server) == ((MUST_CLOSE, MUST_CLOSE) if client_closes or server_closes else (IDLE, IDLE))

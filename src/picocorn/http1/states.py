@@ -2,7 +2,8 @@
 
 The words are h11's. Each side moves by the events it sends (`next_state`); then the two sides are looked at together
 (`settle`), because a connection is used again only when both are through with the message and neither said close (RFC 9112
-9.3, 9.6). Knows no bytes and no event objects. Pure data: the connection consults it, and its tests walk through it.
+9.3, 9.6). Knows no bytes and no event objects. `connection_py` keeps the same facts as plain flags, because they are read on
+every request; the tests walk both side by side, so the flags cannot leave the table.
 
     client   IDLE -request-> SEND_BODY -data-> SEND_BODY -end-> DONE
     server   IDLE -informational-> IDLE -response-> SEND_BODY -data-> SEND_BODY -end-> DONE
