@@ -5,15 +5,38 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["get_client_addr", "get_local_addr", "get_path_with_query_string", "get_remote_addr", "is_ssl"]
+__all__ = [
+    "get_client_addr",
+    "get_local_addr",
+    "get_path_with_query_string",
+    "get_remote_addr",
+    "internet_address",
+    "is_ssl",
+    "local_address",
+]
+
+
+def internet_address(address: Any) -> tuple[str, int] | None:
+    """(host, port) of an internet socket's address; None of a Unix socket's (asgi H11)."""
+    if isinstance(address, list | tuple) and len(address) >= 2:
+        return str(address[0]), int(address[1])
+    return None
+
+
+def local_address(address: Any) -> tuple[str, int | None] | None:
+    """(host, port), or (path, None) of a Unix socket; None where there is no name (asgi H11)."""
+    if isinstance(address, bytes):
+        # Linux's abstract names start with NUL and are no paths; a scope has text.
+        address = address.decode("utf-8", "replace")
+    if isinstance(address, str):
+        return (address, None) if address else None
+    return internet_address(address)
 
 
 def get_remote_addr(transport: Any) -> tuple[str, int] | None:
     """(host, port) of the peer; None on a Unix socket or when it is not known."""
     address = _asked(transport, "getpeername") or transport.get_extra_info("peername")
-    if isinstance(address, list | tuple) and len(address) >= 2:
-        return str(address[0]), int(address[1])
-    return None
+    return internet_address(address)
 
 
 def get_local_addr(transport: Any) -> tuple[str, int | None] | None:

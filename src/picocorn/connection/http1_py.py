@@ -26,6 +26,7 @@ from ..base.limits import HIGH_WATER_BYTES
 from ..http1.connection_py import HTTP1Connection
 from ..http1.events import CLOSED, DATA, END, HEAD, NEED_DATA
 from ..http1.parser_py import RequestHead
+from .addresses import internet_address, local_address
 from .context_py import ConnectionContext
 from .lingering import LINGER_BYTES, LINGER_SECONDS
 from .timers_py import Deadline
@@ -44,7 +45,8 @@ EXTENSIONS = (
 # Python 3.12 can run a task's first step in its constructor: most requests then never meet the loop's queue.
 EAGER = sys.version_info >= (3, 12)
 
-Task = asyncio.Task
+# Any: the type checker looks with the eyes of the oldest Python, which has no `eager_start`.
+Task: Any = asyncio.Task
 
 # What the connection's one deadline is for.
 NO_DEADLINE = 0
@@ -114,8 +116,8 @@ class HTTP1Protocol(Wire):
         """The connection is open."""
         context = self._context
         self.transport = transport
-        self.client = _address(transport.get_extra_info("peername"))
-        self.server = _address(transport.get_extra_info("sockname")) or _unix_path(transport)
+        self.client = internet_address(transport.get_extra_info("peername"))
+        self.server = local_address(transport.get_extra_info("sockname"))
         hosts = context.trusted_hosts
         if hosts is not None:
             self._trusted = (self.client[0] if self.client is not None else None) in hosts
@@ -260,8 +262,9 @@ class HTTP1Protocol(Wire):
                 extensions=EXTENSIONS,
             )
         scope = scopes.build(head)
-        if self._trusted:
-            rewrite_scope(scope, context.trusted_hosts)
+        hosts = context.trusted_hosts
+        if self._trusted and hosts is not None:
+            rewrite_scope(scope, hosts)
         if head.upgrade:
             self._ignore_upgrade(head)
         if self._shutting_down or context.keep_alive_seconds <= 0:
@@ -535,20 +538,6 @@ class HTTP1Protocol(Wire):
         self._disarm()
         if self.transport is not None:
             self.transport.abort()
-
-
-def _address(address: Any) -> tuple[str, int] | None:
-    """(host, port) of an internet address, None for a Unix socket's (asgi H11)."""
-    if isinstance(address, (tuple, list)) and len(address) >= 2:
-        return str(address[0]), int(address[1])
-    return None
-
-
-def _unix_path(transport: Any) -> tuple[str, None] | None:
-    name = transport.get_extra_info("sockname")
-    if isinstance(name, bytes):
-        name = name.decode("utf-8", "replace")
-    return (name, None) if isinstance(name, str) and name else None
 
 
 def _takes_trailers(headers: list[tuple[bytes, bytes]]) -> bool:
