@@ -115,12 +115,6 @@ def watched(poller: Any) -> int:
         return sum(line.startswith("tfd:") for line in lines)
 
 
-if sys.platform == "linux":
-    try:
-        from picocorn.transport import listener_c  # noqa: F401
-    except ImportError:
-        if NATIVE:
-            raise
-        sys.exit(0)
+if NATIVE and sys.platform == "linux":
     with asyncio.Runner() as runner:
         runner.run(asyncio.wait_for(main(), DEADLINE_SECONDS))

@@ -125,11 +125,5 @@ async def main() -> None:
     assert rss_after - rss_before < RSS_GROWTH_BYTES, f"grew by {rss_after - rss_before:,} bytes"
 
 
-if sys.platform == "linux":
-    try:
-        from picocorn.transport import listener_c  # noqa: F401
-    except ImportError:
-        if NATIVE:
-            raise
-        sys.exit(0)
+if NATIVE and sys.platform == "linux":
     asyncio.run(asyncio.wait_for(main(), DEADLINE_SECONDS))
