@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import select
 import socket
 import struct
 import sys
@@ -182,6 +183,23 @@ async def read_exactly(client: socket.socket, size: int) -> bytes:
         assert data, f"the connection ended after {len(received)} of {size} bytes"
         received += data
     return received
+
+
+def wait_for_data(*protocols: Any) -> None:
+    """Block, without a turn of the loop, until the kernel has delivered something to each of them."""
+    for protocol in protocols:
+        poll = select.poll()
+        poll.register(protocol.transport.fileno(), select.POLLIN)
+        assert poll.poll(DEADLINE_SECONDS * 1000)
+
+
+def receive_blocking(client: socket.socket, size: int = 100) -> bytes:
+    """What has been sent to `client`, without a turn of the loop: it must be on its way already."""
+    client.settimeout(DEADLINE_SECONDS)
+    try:
+        return client.recv(size)
+    finally:
+        client.setblocking(False)
 
 
 class Bench:

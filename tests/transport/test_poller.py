@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Bench, Echo, Recorder, Serving, read_exactly, read_to_end, reset, watched
+from .conftest import Bench, Echo, Recorder, Serving, read_exactly, read_to_end, receive_blocking, reset, wait_for_data, watched
 
 ACCEPTS_PER_TURN = 16
 LATENCY_GUARD_SECONDS = 0.001
@@ -124,7 +124,7 @@ def test_a_slow_handler_does_not_hold_back_fast_answers(native_bench: Bench) -> 
             elif data == b"slow":
                 work_for(2 * LATENCY_GUARD_SECONDS)
             else:
-                self.seen = first.recv(100)
+                self.seen = receive_blocking(first)
 
     async def main() -> None:
         nonlocal first
@@ -135,6 +135,7 @@ def test_a_slow_handler_does_not_hold_back_fast_answers(native_bench: Bench) -> 
             first.sendall(b"fast")
             second.sendall(b"slow")
             third.sendall(b"look")
+            wait_for_data(one, two, three)
             serving.poller._on_ready()
             assert [one.received, two.received, three.received] == [b"fast", b"slow", b"look"]
             assert three.seen == b"answer"
@@ -151,7 +152,7 @@ def test_slow_callbacks_elsewhere_do_not_hold_back_fast_answers(native_bench: Be
             protocol.transport.write(b"answer")
             work_for(2 * LATENCY_GUARD_SECONDS)
             other.transport.write(b"another")
-            assert client.recv(100) == b"answer"
+            assert receive_blocking(client) == b"answer"
 
     native_bench.run(main)
 
@@ -163,7 +164,7 @@ def test_a_queue_over_the_mark_is_sent_at_once_and_may_pause_nobody(native_bench
             protocol.transport.set_write_buffer_limits(high=1000)
             protocol.transport.write(b"x" * 2000)
             assert protocol.transport.get_write_buffer_size() == 0
-            assert len(client.recv(4000)) == 2000
+            assert len(receive_blocking(client, 4000)) == 2000
             assert protocol.calls == ["made"]
 
     native_bench.run(main)
@@ -296,6 +297,7 @@ def test_a_chatty_connection_gets_one_share_of_a_turn(native_bench: Bench) -> No
             chatty.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_000_000)
             sent = chatty.send(b"x" * 2_000_000)
             modest.sendall(b"y")
+            wait_for_data(one, two)
             serving.poller._on_ready()
             assert one.calls == ["made", "data"]
             assert two.calls == ["made", "data"]
@@ -305,9 +307,9 @@ def test_a_chatty_connection_gets_one_share_of_a_turn(native_bench: Bench) -> No
     native_bench.run(main)
 
 
-def test_a_turn_accepts_a_bounded_number(native_bench: Bench) -> None:
+def test_a_turn_accepts_a_bounded_number(native_bench: Bench, tmp_path: Path) -> None:
     async def main() -> None:
-        async with native_bench.serving() as serving:
+        async with native_bench.serving(Recorder, unix(tmp_path)) as serving:
             for _ in range(ACCEPTS_PER_TURN + 5):
                 last = serving.connect_only()
             serving.poller._on_ready()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Bench, Echo, Recorder, Serving, read_exactly, watched
+from .conftest import Bench, Echo, Recorder, Serving, read_exactly, receive_blocking, wait_for_data, watched
 
 
 class Acting(Recorder):
@@ -28,6 +28,7 @@ async def three_in_one_turn(serving: Serving) -> tuple[list[socket.socket], list
     connected = [await serving.connect() for _ in range(3)]
     for client, _ in connected:
         client.sendall(b"x")
+    wait_for_data(*(protocol for _, protocol in connected))
     return [client for client, _ in connected], [protocol for _, protocol in connected]
 
 
@@ -144,9 +145,11 @@ def test_closing_the_server(native_bench: Bench) -> None:
     native_bench.run(main)
 
 
-def test_closing_the_server_from_the_factory(native_bench: Bench) -> None:
+def test_closing_the_server_from_the_factory(native_bench: Bench, tmp_path: Path) -> None:
     async def main() -> None:
-        async with native_bench.serving() as serving:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(tmp_path / "s"))
+        async with native_bench.serving(Recorder, sock) as serving:
             make = serving.make
 
             def make_and_close(factory: Callable[[], Any]) -> Any:
@@ -284,7 +287,7 @@ def test_an_interrupt_goes_through_after_the_flush(native_bench: Bench, error: t
             protocols[0].act = interrupt
             with pytest.raises(error):
                 serving.poller._on_ready()
-            assert clients[0].recv(10) == b"last"
+            assert receive_blocking(clients[0]) == b"last"
             for protocol in protocols[1:]:
                 await protocol.until_received(1)
 
