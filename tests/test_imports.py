@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from test_exports import modules
 
 #: Runs in a process of its own that has imported nothing; each module is then imported in a fork of it (or, where there is
