@@ -277,13 +277,10 @@ def test_overridden_signal_methods_do_no_harm() -> None:
 # -- what an application sees of the options
 
 
-@pytest.fixture(params=["native", "pure"])
-def http(request: pytest.FixtureRequest) -> str:
-    from picocorn.base.native import NATIVE
-
-    if request.param == "native" and not NATIVE:
-        pytest.skip("nothing is compiled")
-    return request.param
+@pytest.fixture
+def http(twin: str) -> str:
+    """The value of the option `http` for the body whose turn it is."""
+    return twin
 
 
 def test_lifespan_state_is_copied_for_each_request(http: str) -> None:

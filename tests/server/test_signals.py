@@ -31,16 +31,6 @@ def gate(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(params=["native", "pure"])
-def body(request: pytest.FixtureRequest) -> str:
-    """Both protocols, where both are there."""
-    from picocorn.base.native import NATIVE
-
-    if request.param == "native" and not NATIVE:
-        pytest.skip("nothing is compiled")
-    return request.param
-
-
 def serve(app: str, *options: str, **kwargs: object) -> object:
     return spawned(f"signalled:{app}", "--app-dir", str(APPS), *options, **kwargs)  # type: ignore[arg-type]
 
@@ -79,8 +69,8 @@ def test_a_signal_that_is_not_handled(loop: str) -> None:
         assert lines(server) == START
 
 
-def test_what_runs_is_finished(gate: Path, body: str, loop: str) -> None:
-    with serve("app", "--loop", loop, "--http", body, env={"GATE": str(gate)}) as server:
+def test_what_runs_is_finished(gate: Path, twin: str, loop: str) -> None:
+    with serve("app", "--loop", loop, "--http", twin, env={"GATE": str(gate)}) as server:
         busy = server.connect()
         busy.send(get(b"/slow"))
         server.wait_for("(?m)^slow$")
@@ -98,8 +88,8 @@ def test_what_runs_is_finished(gate: Path, body: str, loop: str) -> None:
         assert said == [*START, "Shutting down", "Waiting for connections to close. (CTRL+C to force quit)", *END]
 
 
-def test_who_waits_for_the_client_is_told(body: str) -> None:
-    with serve("app", "--http", body, "--timeout-graceful-shutdown", "0.2") as server:
+def test_who_waits_for_the_client_is_told(twin: str) -> None:
+    with serve("app", "--http", twin, "--timeout-graceful-shutdown", "0.2") as server:
         server.connect().send(get(b"/wait"))
         server.wait_for("(?m)^waiting$")
         assert server.stop() == -signal.SIGTERM
@@ -107,8 +97,8 @@ def test_who_waits_for_the_client_is_told(body: str) -> None:
         assert "timeout graceful shutdown exceeded" not in server.output
 
 
-def test_who_goes_on_is_cancelled(body: str, loop: str) -> None:
-    with serve("app", "--http", body, "--loop", loop, "--timeout-graceful-shutdown", "0.2") as server:
+def test_who_goes_on_is_cancelled(twin: str, loop: str) -> None:
+    with serve("app", "--http", twin, "--loop", loop, "--timeout-graceful-shutdown", "0.2") as server:
         server.connect().send(get(b"/sleep"))
         server.wait_for("(?m)^sleeping$")
         assert server.stop() == -signal.SIGTERM

@@ -40,6 +40,8 @@ def test_a_taken_port_is_named() -> None:
 def test_unknown_host() -> None:
     with pytest.raises(OSError, match=r"Name or service not known|nodename nor servname"):
         bind_tcp("no-such-host.invalid", 0)
+    with pytest.raises(OSError, match=r"'a\.\.b' is no host name"):
+        bind_tcp("a..b", 0)
 
 
 def test_unix(tmp_path: Path) -> None:
@@ -74,6 +76,8 @@ def test_unix_replaces_nothing_else(tmp_path: Path) -> None:
     assert path.read_text() == "precious"
     with pytest.raises(FileNotFoundError, match="nowhere"):
         bind_unix(str(tmp_path / "nowhere" / "s"))
+    with pytest.raises(OSError, match="path too long"):
+        bind_unix(str(tmp_path / ("s" * 200)))
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])

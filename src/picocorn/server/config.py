@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ..asgi.adapters import ASGI2Middleware, WSGIMiddleware, accepts_positional, detect_interface
 from ..asgi.lifespan import LifespanOff, LifespanOn
 from ..asgi.proxy_headers import ProxyHeadersMiddleware
-from ..base.errors import ConfigError, ImportFromStringError
+from ..base.errors import ConfigError, ImportFromStringError, LocalProtocolError
 from ..base.limits import HTTP1Limits
 from ..base.native import NATIVE
+from ..http1.writer import encode_fields
 from .formatters import style
 from .importer import import_from_string
 from .log_config import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, apply_level, apply_log_config, silence_access_log
@@ -68,7 +69,15 @@ def _header(item: Any) -> tuple[str, str]:
         pair = tuple(item)
     if len(pair) != 2 or not all(isinstance(part, str) for part in pair) or not pair[0].strip():
         raise ConfigError(f"Invalid value for '--header': {item!r} is not of the form NAME:VALUE.")
-    return pair[0].strip(), pair[1].strip()
+    name, value = pair[0].strip(), pair[1].strip()
+    if name.lower() in ("content-length", "transfer-encoding"):
+        # One for every response would be wrong for all but one, and a client would take the next for part of it.
+        raise ConfigError(f"Invalid value for '--header': {item!r} cannot be sent: {name} belongs to each response.")
+    try:
+        encode_fields([(name.encode("latin-1"), value.encode("latin-1"))])
+    except (UnicodeEncodeError, LocalProtocolError) as error:
+        raise ConfigError(f"Invalid value for '--header': {item!r} cannot be sent: {error}") from None
+    return name, value
 
 
 class Config(Settings):
@@ -212,12 +221,7 @@ class Config(Settings):
             sys.exit(STARTUP_FAILURE)
 
     def _encode_headers(self) -> list[tuple[bytes, bytes]]:
-        encoded = []
-        for name, value in self.headers:
-            try:
-                encoded.append((name.lower().encode("latin-1"), value.encode("latin-1")))
-            except UnicodeEncodeError:
-                raise ConfigError(f"Invalid value for '--header': {name}:{value} has characters beyond Latin-1.") from None
+        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
         if self.server_header and b"server" not in dict(encoded):
             encoded.insert(0, (b"server", b"picocorn"))
         return encoded

@@ -27,7 +27,7 @@ DISCONNECT_SECONDS = 0.5
 #: For tasks that were cancelled.
 CANCEL_SECONDS = 1.0
 #: How long steps 3 to 5 may take together, with room for a busy machine.
-LAST_STEPS_SECONDS = DISCONNECT_SECONDS + CANCEL_SECONDS + 1.5
+LAST_STEPS_SECONDS = DISCONNECT_SECONDS + CANCEL_SECONDS + 2.5
 
 CANCEL_MESSAGE = "Task cancelled, timeout graceful shutdown exceeded"
 

@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, overload
 
+from ..base.errors import ConfigError
 from .config import STARTUP_FAILURE, Config
 from .server import Server
 
@@ -63,6 +64,8 @@ def run(app: Any, *args: Any, app_dir: str | None = None, **options: Any) -> Non
         server.run()
     except KeyboardInterrupt:
         pass
+    except ConfigError:
+        raise
     except Exception as error:
         if server.started:
             raise
@@ -75,7 +78,9 @@ def run(app: Any, *args: Any, app_dir: str | None = None, **options: Any) -> Non
 def log_application_error(app: Any, error: Exception) -> None:
     """Say that importing or making the application failed, with the part of the traceback that is the application's."""
     name = f'"{app}"' if isinstance(app, str) else repr(app)
-    trimmed = error.with_traceback(_from_the_application(error.__traceback__))
+    # A syntax error has no frame of the application, and says where it is all the same.
+    traceback = _from_the_application(error.__traceback__)
+    trimmed = error.with_traceback(traceback) if traceback is not None or isinstance(error, SyntaxError) else error
     logger.error("Error loading ASGI app. %s raised %s.", name, type(error).__name__, exc_info=trimmed)
 
 
@@ -90,5 +95,4 @@ def _from_the_application(traceback: types.TracebackType | None) -> types.Traceb
         if not ours and module.partition(".")[0] not in ("importlib", "asyncio", "uvloop", "click"):
             return current
         current = current.tb_next
-    # A syntax error has no frame of the application: it says where it is all the same.
     return None

@@ -37,6 +37,8 @@ TICK_SECONDS = 0.1
 TICKS_PER_SECOND = 10
 #: The counter of ticks starts anew once a day.
 TICKS_PER_DAY = 864000
+#: For a listener to close once its connections have.
+CLOSE_SECONDS = 0.5
 #: For a second Ctrl+C to do without the watchdog.
 FORCED_SECONDS = 5.0
 
@@ -167,7 +169,7 @@ class Server:
         for server in self.servers:
             with contextlib.suppress(TimeoutError):
                 # asyncio's own servers wait for their connections too, from Python 3.12 on; these have been waited for.
-                await asyncio.wait_for(server.wait_closed(), LAST_STEPS_SECONDS)
+                await asyncio.wait_for(server.wait_closed(), CLOSE_SECONDS)
         if not self.force_exit:
             await self._shutdown_lifespan(timeout)
 

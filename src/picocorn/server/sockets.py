@@ -21,7 +21,13 @@ def bind_tcp(host: str | None, port: int) -> list[socket.socket]:
     Raises OSError that names the address.
     """
     flags = socket.AI_PASSIVE
-    found = socket.getaddrinfo(host or None, port, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM, flags=flags)
+    try:
+        found = socket.getaddrinfo(host or None, port, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM, flags=flags)
+    except socket.gaierror as error:
+        raise socket.gaierror(error.errno, f"{error.strerror}: {host}") from None
+    except UnicodeError as error:
+        # What the IDNA codec says of a name with empty or long labels.
+        raise OSError(f"{host!r} is no host name: {error}") from None
     sockets: list[socket.socket] = []
     try:
         for family, kind, protocol, _name, address in dict.fromkeys(found):
@@ -76,6 +82,8 @@ class UnixSocketFile:
 
 def bind_unix(path: str) -> tuple[socket.socket, UnixSocketFile]:
     """Bind to a path. A socket that lies there is replaced, and its mode kept. Raises OSError that names the path."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(f"no Unix domain sockets on this platform: {path}")
     mode = UNIX_SOCKET_MODE
     with contextlib.suppress(FileNotFoundError):
         status = os.stat(path)
@@ -90,7 +98,10 @@ def bind_unix(path: str) -> tuple[socket.socket, UnixSocketFile]:
         return sock, UnixSocketFile(path)
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, f"{os.strerror(error.errno)}: {path}" if error.errno else str(error)) from None
+        if error.errno is None:
+            # Too long: Python notices before the system does.
+            raise OSError(f"{error}: {path}") from None
+        raise OSError(error.errno, f"{os.strerror(error.errno)}: {path}") from None
 
 
 def adopt_fd(fd: int) -> socket.socket:
