@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-__all__ = ["Held", "body", "echo", "hello", "post", "request", "start"]
+__all__ = ["Held", "Reader", "body", "echo", "hello", "post", "request", "start"]
 
 
 def request(target: bytes = b"/", *fields: bytes, method: bytes = b"GET", version: bytes = b"1.1", content: bytes = b"") -> bytes:
@@ -72,3 +72,33 @@ class Held:
 
     def paths(self) -> list[str]:
         return [call["scope"]["path"] for call in self.calls]
+
+
+class Reader:
+    """Reads when it is told to, and keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.wanted = asyncio.Semaphore(0)
+        self.error: BaseException | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            while not self.events or self.events[-1].get("more_body"):
+                await self.wanted.acquire()
+                self.events.append(await receive())
+            await send(start())
+            await send(body(b"read"))
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def read(self) -> None:
+        self.wanted.release()
+
+    @property
+    def gates(self) -> list[Any]:
+        # For the end of a test: lets it run out.
+        for _ in range(1000):
+            self.wanted.release()
+        return []

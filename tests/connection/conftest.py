@@ -72,6 +72,9 @@ class FakeTransport:
     def can_write_eof(self) -> bool:
         return not self.tls
 
+    def set_write_buffer_limits(self, high: int, low: int) -> None:
+        assert (high, low) == (HIGH_WATER_BYTES, LOW_WATER_BYTES)
+
     def get_write_buffer_size(self) -> int:
         return self.queued_bytes
 

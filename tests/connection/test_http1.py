@@ -10,8 +10,8 @@ import weakref
 from typing import Any
 
 import pytest
-from connection.applications import Held, body, echo, hello, post, request, start
 
+from connection.applications import Held, body, echo, hello, post, request, start
 from picocorn.base.errors import ClientDisconnected, LocalProtocolError
 
 

@@ -16,8 +16,10 @@ cdef int END
 cdef int HEAD
 cdef int NEED_DATA
 cdef Py_ssize_t HIGH_WATER_BYTES
+cdef Py_ssize_t LOW_WATER_BYTES
 cdef Py_ssize_t LINGER_BYTES
 cdef double LINGER_SECONDS
+cdef double STALLED_SECONDS
 cdef tuple EXTENSIONS
 cdef bint EAGER
 cdef object Task
@@ -46,8 +48,10 @@ cdef class HTTP1Protocol(Wire):
     cdef bint _pumping
     cdef bint _reading_paused
     cdef bint _shutting_down
+    cdef double _stalled_seconds
     cdef int _status
     cdef bint _trusted
+    cdef Py_ssize_t _unsent_bytes
     cdef bint _writing_paused
     cdef readonly tuple client
     cdef readonly tuple server
@@ -87,6 +91,8 @@ cdef class HTTP1Protocol(Wire):
     cdef object _update_deadline(self)
     cdef object _arm(self, int kind, double seconds)
     cdef object _disarm(self)
+    @cython.locals(unsent_bytes=Py_ssize_t)
+    cdef bint _client_takes(self, double seconds) except -1
     @cython.locals(conn=HTTP1Connection, settled=bint)
     cdef object _close(self)
     cdef object _linger(self, Py_ssize_t size_bytes)

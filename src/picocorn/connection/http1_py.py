@@ -22,13 +22,13 @@ from ..asgi.proxy_headers import rewrite_scope
 from ..asgi.scope_py import ScopeBuilder
 from ..asgi.wire_py import Wire
 from ..base.errors import ClientDisconnected, RemoteProtocolError
-from ..base.limits import HIGH_WATER_BYTES
+from ..base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES
 from ..http1.connection_py import HTTP1Connection
-from ..http1.events import CLOSED, DATA, END, HEAD, NEED_DATA
+from ..http1.events import CLOSED, DATA, END, HEAD
 from ..http1.parser_py import RequestHead
 from .addresses import internet_address, local_address
 from .context_py import ConnectionContext
-from .lingering import LINGER_BYTES, LINGER_SECONDS
+from .lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS, make_close_a_reset
 from .timers_py import Deadline
 
 __all__ = ["HTTP1Protocol"]
@@ -78,8 +78,10 @@ class HTTP1Protocol(Wire):
         "_reading_paused",
         "_scopes",
         "_shutting_down",
+        "_stalled_seconds",
         "_status",
         "_trusted",
+        "_unsent_bytes",
         "_writing_paused",
         "client",
         "server",
@@ -102,8 +104,10 @@ class HTTP1Protocol(Wire):
         self._pumping = False
         self._reading_paused = False
         self._shutting_down = False
+        self._stalled_seconds = 0.0
         self._status = 0
         self._trusted = False
+        self._unsent_bytes = 0
         self._writing_paused = False
         self.client: tuple[str, int] | None = None
         self.server: tuple[str, int | None] | None = None
@@ -116,6 +120,8 @@ class HTTP1Protocol(Wire):
         """The connection is open."""
         context = self._context
         self.transport = transport
+        # uvloop's own transports would resume at 16 bytes: a wait of the application's for nearly every write.
+        transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
         self.client = internet_address(transport.get_extra_info("peername"))
         self.server = local_address(transport.get_extra_info("sockname"))
         hosts = context.trusted_hosts
@@ -148,7 +154,8 @@ class HTTP1Protocol(Wire):
             # Between requests pump() has closed already, or is waiting for the client to take its answers.
             return True
         cycle.feed_eof()
-        return True
+        # TLS has no half-close: asyncio would only warn at a true answer.
+        return bool(self.transport.can_write_eof())
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone, for whatever reason."""
@@ -272,6 +279,8 @@ class HTTP1Protocol(Wire):
         self._disarm()
         context.server_state.total_requests += 1
         self._cycle = HTTPCycle(self, scope, head.method == "HEAD")
+        if self._eof:
+            self._cycle.feed_eof()
 
     def _ignore_upgrade(self, head: RequestHead) -> None:
         logger.warning("Unsupported upgrade request.")
@@ -398,6 +407,8 @@ class HTTP1Protocol(Wire):
             self._answer(500, "")
         else:
             # Never a clean end for a broken response: the client must be able to tell (ASGI C7).
+            if self._conn.ends_by_close():
+                make_close_a_reset(self.transport)
             self._abort()
 
     async def _drain(self) -> None:
@@ -464,7 +475,7 @@ class HTTP1Protocol(Wire):
     def _update_deadline(self) -> None:
         context = self._context
         if self._cycle is None:
-            if self._conn.parser.mid_message:
+            if self._conn.parser.mid_message and not self._writing_paused:
                 # Armed once, at the first byte: a client that dribbles gets no more time for it.
                 if self._deadline_kind != REQUEST_HEAD:
                     self._arm(REQUEST_HEAD, context.request_header_seconds)
@@ -494,15 +505,30 @@ class HTTP1Protocol(Wire):
         if self.transport is None or kind == NO_DEADLINE:
             return
         if kind == LINGER:
-            self._abort()
-        elif kind == KEEP_ALIVE and (self._writing_paused or self.transport.get_write_buffer_size()):
+            if self._client_takes(LINGER_SECONDS):
+                self._arm(LINGER, LINGER_SECONDS)
+            else:
+                self._abort()
+        elif kind == KEEP_ALIVE and self._client_takes(self._context.keep_alive_seconds):
             # Not idle: the client is still taking the last answer.
             self._arm(KEEP_ALIVE, self._context.keep_alive_seconds)
+        elif kind == KEEP_ALIVE and self.transport.get_write_buffer_size():
+            self._abort()
         elif kind == KEEP_ALIVE or not self._conn.parser.mid_message:
             self._close()
         else:
             # RFC 9110 15.5.9; RFC 9112 9.5.
             self._refuse(408, "The request did not arrive in time.")
+
+    def _client_takes(self, seconds: float) -> bool:
+        """Whether output is still on its way to a client that takes some now and then. Asked every `seconds`."""
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if unsent_bytes != self._unsent_bytes:
+            self._unsent_bytes = unsent_bytes
+            self._stalled_seconds = 0.0
+            return True
+        self._stalled_seconds += seconds
+        return bool(unsent_bytes) and self._stalled_seconds < STALLED_SECONDS
 
     # -- the end
 
@@ -519,6 +545,8 @@ class HTTP1Protocol(Wire):
         settled = conn.request_complete and not conn.parser.mid_message and not conn.parser.buffered_bytes
         if self._eof or (settled and not self._reading_paused) or not transport.can_write_eof():
             transport.close()
+            if transport.get_write_buffer_size():
+                self._arm(LINGER, LINGER_SECONDS)
             return
         # A close now would reset the connection, and the reset can overtake the answer.
         self._linger_left_bytes = LINGER_BYTES

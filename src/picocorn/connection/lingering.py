@@ -1,10 +1,25 @@
-"""Bounds of the lingering close (RFC 9112 9.6): how long and how much is read and dropped after the last answer."""
+"""How connections end: bounds of the lingering close (RFC 9112 9.6), and the close that nobody takes for a clean one."""
 
 from __future__ import annotations
 
-__all__ = ["LINGER_BYTES", "LINGER_SECONDS"]
+import contextlib
+import socket
+import struct
+from typing import Any
+
+__all__ = ["LINGER_BYTES", "LINGER_SECONDS", "STALLED_SECONDS", "make_close_a_reset"]
 
 #: A client that is still sending has this long to notice our answer.
 LINGER_SECONDS = 5.0
 #: And may send this much meanwhile; more than the largest burst a well-meaning client has under way.
 LINGER_BYTES = 16 * 1024 * 1024
+#: A client that takes nothing of its last answer for so long has gone, or means harm.
+STALLED_SECONDS = 60.0
+
+
+def make_close_a_reset(transport: Any) -> None:
+    """Let the coming close of `transport` be a TCP RST: where the close is what ends a response, a FIN would call it whole."""
+    sock = transport.get_extra_info("socket")
+    # Nothing to reset where there is no TCP, or no connection any more.
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

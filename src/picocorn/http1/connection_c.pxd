@@ -46,6 +46,7 @@ cdef class HTTP1Connection:
     @cython.locals(block=bytes, content_length="long long", flags=int)
     cpdef object write_head(self, int status, object headers, bytes default_fields, bint trailers=*)
     cpdef bint discard_head(self) except -1
+    cpdef bint ends_by_close(self) except -1
     @cython.locals(size=Py_ssize_t, block=bytes)
     cpdef list write_data(self, bytes data, bint end)
     @cython.locals(fields=bytes, out=list)

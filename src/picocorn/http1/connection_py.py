@@ -144,6 +144,10 @@ class HTTP1Connection:
         self._block = None
         return not self.response_started
 
+    def ends_by_close(self) -> bool:
+        """Whether the running response has no other end than the connection's (RFC 9112 6.3)."""
+        return self.response_started and not self.response_complete and self._framing == UNTIL_CLOSE
+
     def write_data(self, data: bytes, end: bool) -> list[bytes]:
         """Return what to send for content `data`; the first call includes the head.
 
