@@ -182,7 +182,7 @@ def test_values_are_not_kept_alive_or_lost(module: ModuleType) -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
 def test_eager_task(module: ModuleType) -> None:
     async def main() -> None:
-        task = asyncio.Task(module.ready(1), eager_start=True)
+        task = asyncio.Task(module.ready(1), loop=asyncio.get_running_loop(), eager_start=True)
         assert task.done()
         assert task.result() == 1
 
