@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import DEADLINE_SECONDS
 
 from e2e.serving import BODIES, Served
+from harness import DEADLINE_SECONDS
 
 
 @pytest.fixture(scope="module", params=BODIES)

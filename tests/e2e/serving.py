@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from harness import DEADLINE_SECONDS, Client, SpawnedServer, spawned
 
 __all__ = ["APPS", "BODIES", "MIB", "Served", "fetch_all", "serving", "until_true"]

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import DEADLINE_SECONDS
-from raw_client import get
 
 from e2e.serving import MIB, Served, serving, until_true
+from harness import DEADLINE_SECONDS
+from raw_client import get
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -154,7 +154,8 @@ def test_one_byte_dribbler(server: Served, request_bytes: bytes) -> None:
 
 
 def test_one_byte_dribbler_of_chunks(server: Served) -> None:
-    request = b"POST /digest HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nT: 1\r\n\r\n"
+    request = b"POST /digest HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request += b"5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nT: 1\r\n\r\n"
     with server.connect() as client:
         client.send(*(request[i : i + 1] for i in range(len(request))))
         assert client.response().body == digest_of(b"hello world")
@@ -249,6 +250,11 @@ def test_application_that_dies_in_the_middle(server: Served) -> None:
             rest = b""
         # No clean end, and no answer to the next request in its place.
         assert rest in (b"", b"5\r\nbegun\r\n")
+    with server.connect() as client:
+        # Where the close is the end of the content, only a reset can say that it is none.
+        client.send(get(b"/break-off", version=b"1.0"))
+        with pytest.raises(ConnectionResetError):
+            client.read_to_end()
 
 
 def test_application_that_raises(server: Served) -> None:

@@ -132,9 +132,7 @@ def test_many_at_once(server: Served, nothing_left: None) -> None:
 def test_async_client_posts_at_once(async_client: Any) -> None:
     async def post_all() -> list[httpx.Response]:
         async with async_client() as client:
-            return await asyncio.gather(
-                *(client.post("/items", json={"name": f"item {n}", "price": n + 1}) for n in range(100))
-            )
+            return await asyncio.gather(*(client.post("/items", json={"name": f"item {n}", "price": n + 1}) for n in range(100)))
 
     answers = asyncio.run(post_all())
     assert [answer.json()["name"] for answer in answers] == [f"item {n}" for n in range(100)]

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..base.errors import ClientDisconnected, LocalProtocolError
 from .awaitables_py import DONE, ready
+from .disconnects import says_disconnected
 from .files import send_opened_file, send_path
 from .wire_py import Wire
 
@@ -320,7 +321,7 @@ class HTTPCycle:
     # -- the application's end
 
     def _application_raised(self, error: BaseException) -> None:
-        if isinstance(error, ClientDisconnected) and self.disconnected:
+        if self.disconnected and says_disconnected(error):
             # ASGI C8: the error that send() raised is no error of the application's.
             return
         logger.error("Exception in ASGI application\n", exc_info=error)

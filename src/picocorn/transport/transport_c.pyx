@@ -410,7 +410,9 @@ cdef class PollerTransport(Watcher):
             self.force_close(None)
 
     def abort(self):
-        """End now; what is queued is dropped."""
+        """End now. What the kernel takes at once still leaves, as asyncio's write() would have sent it; the rest is dropped."""
+        if self.dirty:
+            self.flush()
         self.force_close(None)
 
     def is_closing(self):

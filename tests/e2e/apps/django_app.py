@@ -24,7 +24,7 @@ settings.configure(
         "django.middleware.gzip.GZipMiddleware",
     ],
     ROOT_URLCONF=__name__,
-    SECRET_KEY="for tests only",  # noqa: S106
+    SECRET_KEY="for tests only",
     # Uploads above this go to a file, below it into memory: the tests send both.
     FILE_UPLOAD_MAX_MEMORY_SIZE=65536,
     DATA_UPLOAD_MAX_MEMORY_SIZE=None,

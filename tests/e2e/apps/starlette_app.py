@@ -102,14 +102,18 @@ async def file(request: Request) -> Response:
 
 
 async def until_disconnect(request: Request) -> Response:
-    """Streams until its client leaves, then says so to whoever waits in /left."""
+    """Streams until its client leaves, then says so to whoever waits in /left.
+
+    With ASGI 2.4 and later Starlette learns of it from `send` alone: a stream that never sends would never end.
+    """
     name = request.query_params["name"]
     disconnects[name] = asyncio.Event()
 
     async def ticks() -> AsyncIterator[bytes]:
         try:
-            yield b"first\n"
-            await asyncio.Event().wait()
+            while True:
+                yield b"tick\n"
+                await asyncio.sleep(0.01)
         finally:
             disconnects[name].set()
 
@@ -117,7 +121,10 @@ async def until_disconnect(request: Request) -> Response:
 
 
 async def left(request: Request) -> Response:
-    await disconnects[request.query_params["name"]].wait()
+    event = disconnects.get(request.query_params["name"])
+    if event is None:
+        return PlainTextResponse("never heard of it", status_code=404)
+    await event.wait()
     return PlainTextResponse("left")
 
 
@@ -184,12 +191,18 @@ site = Starlette(
     ],
     middleware=[
         Middleware(Timing),
-        Middleware(SessionMiddleware, secret_key="for tests only"),  # noqa: S106
+        Middleware(SessionMiddleware, secret_key="for tests only"),
         Middleware(GZipMiddleware, minimum_size=500),
     ],
 )
 # Without middleware in between, which would hide from the server that a stream has ended early.
-bare = Starlette(routes=[Route("/bare/broken-stream", broken_stream), Route("/bare/echo-stream", echo_stream, methods=["POST"])])
+bare = Starlette(
+    routes=[
+        Route("/bare/broken-stream", broken_stream),
+        Route("/bare/echo-stream", echo_stream, methods=["POST"]),
+        Route("/bare/until-disconnect", until_disconnect),
+    ]
+)
 
 
 async def dispatch(scope: Any, receive: Any, send: Any) -> None:
