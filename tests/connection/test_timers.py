@@ -147,17 +147,6 @@ def test_no_timer_of_the_loop_without_deadlines(timers: Any) -> None:
     assert clock.pending() == []
 
 
-def test_close_stops_everything(timers: Any) -> None:
-    clock, all_of_them, deadline = timers()
-    one, owner = deadline()
-    all_of_them.arm(one, 1.0)
-    all_of_them.close()
-    assert clock.pending() == []
-    clock.advance(10)
-    assert owner.passed_at == []
-    all_of_them.close()
-
-
 def test_an_error_does_not_stop_the_others(timers: Any) -> None:
     clock, all_of_them, deadline = timers()
     pairs = [deadline() for _ in range(3)]

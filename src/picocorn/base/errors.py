@@ -1,13 +1,13 @@
 """Every exception picocorn raises, in one tree. Nothing else lives here.
 
-    PicocornError
-    +-- ProtocolError
-    |   +-- RemoteProtocolError      the peer broke the protocol: answered with `status_hint`
-    |   +-- LocalProtocolError       the application broke the protocol (also a RuntimeError)
-    +-- ClientDisconnected           send() after the client has gone (also an OSError, ASGI 2.4)
-    +-- ConfigError                  a setting cannot be used: one line for the user
-    |   +-- ImportFromStringError    "module:attribute" does not lead to an object
-    +-- LifespanError                the application broke the lifespan protocol
+PicocornError
++-- ProtocolError
+|   +-- RemoteProtocolError      the peer broke the protocol: answered with `status_hint`
+|   +-- LocalProtocolError       the application broke the protocol (also a RuntimeError)
++-- ClientDisconnected           send() after the client has gone (also an OSError, ASGI 2.4)
++-- ConfigError                  a setting cannot be used: one line for the user
+|   +-- ImportFromStringError    "module:attribute" does not lead to an object
++-- LifespanError                the application broke the lifespan protocol
 """
 
 from __future__ import annotations

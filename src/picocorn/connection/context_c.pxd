@@ -26,5 +26,6 @@ cdef class ConnectionContext:
     cdef public object trusted_hosts
     cdef readonly str asgi_version
     cdef readonly bint is_tls
+    cdef readonly bint is_tracing
     cdef readonly Timers timers
     cdef readonly object base_context

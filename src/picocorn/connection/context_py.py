@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.limits import HTTP1Limits
 from ..http1.writer_py import encode_fields
 from .timers_py import Timers
+from .trace import is_tracing
 
 if TYPE_CHECKING:
     from ..asgi.proxy_headers import TrustedHosts
@@ -56,6 +57,7 @@ class ConnectionContext:
         "asgi_version",
         "base_context",
         "is_tls",
+        "is_tracing",
         "keep_alive_seconds",
         "limit_concurrency",
         "limits",
@@ -101,6 +103,7 @@ class ConnectionContext:
         self.trusted_hosts = trusted_hosts
         self.asgi_version = asgi_version
         self.is_tls = is_tls
+        self.is_tracing = is_tracing()
         self.timers = Timers(loop)
         # Each request gets a copy of this one. Never the current context: a pipelined request may be started from within
         # the previous request's task, whose variables it must not see.

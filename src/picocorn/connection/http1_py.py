@@ -30,6 +30,7 @@ from .addresses import internet_address, local_address
 from .context_py import ConnectionContext
 from .lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS, make_close_a_reset
 from .timers_py import Deadline
+from .trace import trace
 
 __all__ = ["HTTP1Protocol"]
 
@@ -130,6 +131,8 @@ class HTTP1Protocol(Wire):
         # A task factory of the application's (or of a debugger's) is respected at the price of the eager start.
         self._plain_tasks = context.loop.get_task_factory() is None
         context.server_state.connections.add(self)
+        if context.is_tracing:
+            trace(self.client, "HTTP connection made")
         self._arm(REQUEST_HEAD, context.request_header_seconds)
 
     def data_received(self, data: bytes) -> None:
@@ -163,6 +166,8 @@ class HTTP1Protocol(Wire):
         self.transport = None
         self._closing = True
         context.server_state.connections.discard(self)
+        if context.is_tracing:
+            trace(self.client, "HTTP connection lost")
         context.timers.remove(self._deadline)
         cycle = self._cycle
         self._cycle = None

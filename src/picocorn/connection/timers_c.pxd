@@ -22,7 +22,6 @@ cdef class Timers:
     cpdef object arm(self, Deadline deadline, double seconds)
     cpdef object disarm(self, Deadline deadline)
     cpdef object remove(self, Deadline deadline)
-    cpdef object close(self)
     cdef object _take_out(self, Deadline deadline)
     cdef object _move(self, Deadline deadline, long long bucket)
     @cython.locals(deadline=Deadline, now=double, current="long long")

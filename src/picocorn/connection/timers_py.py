@@ -63,13 +63,6 @@ class Timers:
         if deadline.bucket >= 0:
             self._take_out(deadline)
 
-    def close(self) -> None:
-        """Forget everything and stop the timer of the loop."""
-        self._buckets.clear()
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-
     def _take_out(self, deadline: Deadline) -> None:
         members = self._buckets.get(deadline.bucket)
         if members is not None:

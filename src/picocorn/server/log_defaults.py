@@ -1,12 +1,12 @@
-"""The default logging configuration, as data. Imports nothing: options are declared with it."""
+"""The default logging configuration, as data. Imports no logging: options are declared with it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["LOGGING_CONFIG", "LOG_LEVELS", "TRACE_LOG_LEVEL", "TWIN_NAMES"]
+from ..base.levels import TRACE_LOG_LEVEL
 
-TRACE_LOG_LEVEL = 5
+__all__ = ["LOGGING_CONFIG", "LOG_LEVELS", "TRACE_LOG_LEVEL", "TWIN_NAMES"]
 
 #: Names of levels to numbers, as `logging` has them, and TRACE.
 LOG_LEVELS: dict[str, int] = {"critical": 50, "error": 40, "warning": 30, "info": 20, "debug": 10, "trace": TRACE_LOG_LEVEL}
