@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -243,6 +244,13 @@ def _descriptors() -> dict[int, str]:
     return {number: target for number, target in open_ones.items() if target != f"/proc/{os.getpid()}/fd"}
 
 
+@functools.lru_cache
+def _open_what_stays_open(loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> None:
+    # libuv keeps a pipe for signals from its first loop on.
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.get_loop()
+
+
 @contextlib.contextmanager
 def running(app: Any, *, check: bool = True, **config: Any) -> Iterator[RunningServer]:
     """Run `app` (application or import string) in a thread until the block ends; `config` are picocorn.Config's options.
@@ -251,9 +259,11 @@ def running(app: Any, *, check: bool = True, **config: Any) -> Iterator[RunningS
     still be read.
     """
     options: dict[str, Any] = {"port": 0, "log_config": None, "lifespan": "off", "timeout_graceful_shutdown": 5, **config}
+    settings = picocorn.Config(app, **options)
+    _open_what_stays_open(settings.get_loop_factory())
     gc.collect()
     before = _descriptors()
-    server = RunningServer(picocorn.Config(app, **options))
+    server = RunningServer(settings)
     try:
         server._start()
         yield server
