@@ -27,9 +27,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from raw_client import DEADLINE_SECONDS, Client
-
 import picocorn
+from raw_client import DEADLINE_SECONDS, Client
 
 __all__ = ["DEADLINE_SECONDS", "Client", "Gate", "RunningServer", "SpawnedServer", "running", "spawned", "wait_until"]
 

@@ -223,8 +223,7 @@ def test_e10_disconnect_after_the_response_for_ever(serve: Any) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert await read_all(receive) == b""
         await answer(send, b"all")
-        for _ in range(3):
-            events.append(await receive())
+        events.extend([await receive(), await receive(), await receive()])
         done.open()
 
     events: list[Any] = []
