@@ -127,8 +127,8 @@ def test_l6_shutdown_comes_after_the_last_request(serve: Any) -> None:
         server.stop()
         # An idle connection is closed at once: that is how we know that the shutdown has begun.
         assert idle.closed()
+        server_address = client.sock.getpeername()
         with pytest.raises(ConnectionRefusedError):
-            server_address = client.sock.getpeername()
             socket.create_connection(server_address, timeout=5)
         finish.open()
         response = client.response()

@@ -109,6 +109,7 @@ def test_content_that_does_not_fit_its_length_never_looks_whole(serve: Any, piec
         head, _, content = raw.partition(b"\r\n\r\n")
         assert raw.count(b"HTTP/1.1 ") <= 1
         assert head.startswith(b"HTTP/1.1 500") or len(content) < 3
+        client.close()
         server.wait_for_connections(0)
         assert len(server.errors()) == 1
 
