@@ -183,6 +183,33 @@ def test_owners_change_everything_while_they_are_told(timers: Any) -> None:
     assert not clock.errors
 
 
+def test_a_loop_that_stood_still_makes_nobody_early(timers: Any) -> None:
+    clock, all_of_them, deadline = timers()
+    (before, before_owner), (within, within_owner) = deadline(), deadline()
+    all_of_them.arm(before, 5.0)
+    clock.advance(1.0)
+    # A callback of an application's that takes so long; in the end it arms, by a time that is as old.
+    clock.now += 60.0
+    all_of_them.arm(within, 5.0)
+    clock.advance(3.9)
+    assert (before_owner.passed_at, within_owner.passed_at) == ([], [])
+    clock.advance(1.1)
+    assert within_owner.passed_at == []
+    clock.advance(LATEST_SECONDS)
+    assert (len(before_owner.passed_at), len(within_owner.passed_at)) == (1, 1)
+
+
+@pytest.mark.parametrize("seconds", [1e300, float("inf")])
+def test_without_end(seconds: float, timers: Any) -> None:
+    clock, all_of_them, deadline = timers()
+    one, owner = deadline()
+    all_of_them.arm(one, seconds)
+    all_of_them.arm(one, 5.0)
+    all_of_them.arm(one, seconds)
+    clock.advance(1000)
+    assert owner.passed_at == []
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from(["arm", "disarm", "remove", "wait"]), st.integers(0, 2), st.floats(0, 3, allow_nan=False)),
     max_size=40,

@@ -4,6 +4,7 @@ cimport cython
 
 cdef double RESOLUTION_SECONDS
 cdef double NEVER
+cdef double LONGEST_SECONDS
 
 
 cdef class Deadline:
@@ -24,6 +25,8 @@ cdef class Timers:
     cpdef object remove(self, Deadline deadline)
     cdef object _take_out(self, Deadline deadline)
     cdef object _move(self, Deadline deadline, long long bucket)
-    @cython.locals(deadline=Deadline, now=double, current="long long")
+    @cython.locals(deadline=Deadline, now=double, stalled=double, current="long long")
     cpdef object _sweep(self)
+    @cython.locals(deadline=Deadline, members=set)
+    cdef object _forgive(self, double stalled)
     cdef object _look_at(self, Deadline deadline, double now)

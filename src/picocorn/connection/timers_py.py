@@ -12,8 +12,10 @@ from typing import Any
 
 __all__ = ["Deadline", "Timers"]
 
-#: How fine deadlines are. They are never early and less than three of these late.
+#: How fine deadlines are. They are never early, and less than three of these late, and as long as the loop stood still.
 RESOLUTION_SECONDS = 0.25
+#: Longer is never: a setting may be infinite, and a bucket has a number.
+LONGEST_SECONDS = 1e9
 NEVER = float("inf")
 
 
@@ -42,6 +44,9 @@ class Timers:
 
     def arm(self, deadline: Deadline, seconds: float) -> None:
         """Let `deadline` pass `seconds` from now, whatever it was set to before."""
+        if seconds > LONGEST_SECONDS:
+            self.disarm(deadline)
+            return
         if self._handle is None:
             self._now_seconds = self._loop.time()
             self._handle = self._loop.call_later(RESOLUTION_SECONDS, self._sweep)
@@ -83,7 +88,11 @@ class Timers:
 
     def _sweep(self) -> None:
         self._handle = None
-        now = self._now_seconds = self._loop.time()
+        now = self._loop.time()
+        stalled = now - self._now_seconds - RESOLUTION_SECONDS
+        self._now_seconds = now
+        if stalled > RESOLUTION_SECONDS:
+            self._forgive(stalled)
         current = int(now / RESOLUTION_SECONDS)
         # A copy of the keys: owners arm, disarm and remove while they are told.
         for bucket in [number for number in self._buckets if number <= current]:
@@ -92,6 +101,16 @@ class Timers:
                 self._look_at(deadline, now)
         if self._buckets and self._handle is None:
             self._handle = self._loop.call_later(RESOLUTION_SECONDS, self._sweep)
+
+    def _forgive(self, stalled: float) -> None:
+        """Put all deadlines off by the time in which the loop stood still.
+
+        An application that blocks it keeps us from reading, so that time is not the clients' fault; and what was armed since the
+        last sweep went by a time as old, which would be early.
+        """
+        for members in self._buckets.values():
+            for deadline in members:
+                deadline.at_seconds += stalled
 
     def _look_at(self, deadline: Deadline, now: float) -> None:
         if deadline.at_seconds > now:
