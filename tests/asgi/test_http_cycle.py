@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import enum
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -367,6 +369,38 @@ def test_wrong_trailers_can_be_put_right(make: Any) -> None:
         cycle.send({"type": "http.response.trailers", "headers": [(b"x", b"\n")]})
     cycle.wire.refusal = None
     assert sent(cycle, {"type": "http.response.trailers"})[-1] == ("trailers", [])
+
+
+def test_trailers_that_raise_leave_the_response_open(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({**START, "trailers": True})
+        await send(body(b"a"))
+        await send({"type": "http.response.trailers", "headers": [(1 // number for number in [0])]})
+
+    cycle = make()
+    run(cycle.run(app))
+    assert cycle.wire.calls[-1] == ("fail",)
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_types_may_be_members_of_an_enumeration(make: Any, tmp_path: Path) -> None:
+    class Kind(str, enum.Enum):
+        START = "http.response.start"
+        BODY = "http.response.body"
+        PATH = "http.response.pathsend"
+
+    path = tmp_path / "file"
+    path.write_bytes(b"a")
+
+    for message in ({"type": Kind.BODY, "body": b"a"}, {"type": Kind.PATH, "path": str(path)}):
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": Kind.START, "status": HTTPStatus.OK})
+            await send(message)  # noqa: B023
+
+        cycle = make()
+        run(cycle.run(app))
+        assert cycle.wire.calls == [("head", 200, [], False), ("data", b"a", True)]
 
 
 def test_x5_early_hint_before_and_after_start(make: Any) -> None:

@@ -566,3 +566,18 @@ def test_access_log_is_written_when_the_response_starts(bench: Any) -> None:
         bench.connect(app, access_log=log).send(request(b"/error"))
         await bench.settle()
         assert log.lines == [("/", 201), ("/error", 500)]
+
+
+def test_a_failing_access_log_does_not_fail_the_response(bench: Any) -> None:
+    class Log:
+        def log(self, scope: Any, status: int) -> None:
+            raise ValueError("log")
+
+    @bench
+    async def _(bench: Any) -> None:
+        connection = bench.connect(hello, access_log=Log())
+        assert await connection.send(request(b"/1")).answer() == ok(b"/1")
+        assert await connection.send(request(b"/2")).answer() == ok(b"/2")
+        assert (await connection.send(b"\n").answer()).startswith(b"HTTP/1.1 400 ")
+        assert [str(context["exception"]) for context in bench.unhandled] == ["log", "log"]
+        bench.unhandled.clear()

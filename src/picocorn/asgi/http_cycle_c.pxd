@@ -50,6 +50,6 @@ cdef class HTTPCycle:
     @cython.locals(must_drain=bint, trailers=list)
     cdef object _send_trailers(self, dict message)
     cdef object _send_early_hint(self, dict message)
-    cdef object _send_file(self, str kind, dict message)
+    cdef object _send_file(self, object kind, dict message)
     cdef object _application_raised(self, object error)
     cdef object _end_unfinished(self)

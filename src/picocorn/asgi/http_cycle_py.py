@@ -282,7 +282,8 @@ class HTTPCycle:
         self._trailers = None
         try:
             must_drain = self.wire.write_trailers(trailers)
-        except LocalProtocolError:
+        except BaseException:
+            # Fields are made by the application, some only while they are looked at, so this can be any error.
             self.state = TRAILERS
             raise
         self.wake()

@@ -461,8 +461,15 @@ class HTTP1Protocol(Wire):
 
     def _log_access(self, cycle: HTTPCycle | None, status: int) -> None:
         access_log = self._context.access_log
-        if access_log is not None and cycle is not None:
+        if access_log is None or cycle is None:
+            return
+        try:
             access_log.log(cycle.scope, status)
+        except Exception as error:
+            # A user's filter, or a scope that the application has changed. The response is on its way and goes on.
+            self._context.loop.call_exception_handler(
+                {"message": "Exception in the access log", "exception": error, "protocol": self}
+            )
 
     # -- flow control and deadlines
 
