@@ -13,6 +13,7 @@ import pytest
 
 from connection.applications import Held, body, echo, hello, post, request, start
 from picocorn.base.errors import ClientDisconnected, LocalProtocolError
+from picocorn.connection.http1_py import REQUESTS_PER_TURN
 
 
 def ok(data: bytes, *fields: bytes) -> bytes:
@@ -581,3 +582,16 @@ def test_a_failing_access_log_does_not_fail_the_response(bench: Any) -> None:
         assert (await connection.send(b"\n").answer()).startswith(b"HTTP/1.1 400 ")
         assert [str(context["exception"]) for context in bench.unhandled] == ["log", "log"]
         bench.unhandled.clear()
+
+
+def test_pipelined_requests_leave_turns_of_the_loop_to_others(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        count = 3 * REQUESTS_PER_TURN + 1
+        connection = bench.connect(hello).send(request(b"/") * count)
+        begun = 0
+        while bench.state.total_requests < count:
+            assert bench.state.total_requests - begun <= REQUESTS_PER_TURN
+            begun = bench.state.total_requests
+            await asyncio.sleep(0)
+        assert await connection.answer() == ok(b"/") * count

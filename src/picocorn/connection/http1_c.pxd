@@ -25,6 +25,7 @@ cdef bint EAGER
 cdef object Task
 cdef object DONE
 cdef object logger
+cdef int REQUESTS_PER_TURN
 cdef int NO_DEADLINE
 cdef int REQUEST_HEAD
 cdef int KEEP_ALIVE
@@ -40,6 +41,7 @@ cdef class HTTP1Protocol(Wire):
     cdef int _deadline_kind
     cdef list _drain_waiters
     cdef ScopeBuilder _scopes
+    cdef int _begun
     cdef bint _closing
     cdef bint _eof
     cdef Py_ssize_t _linger_left_bytes

@@ -49,6 +49,10 @@ EAGER = sys.version_info >= (3, 12)
 # Any: the type checker looks with the eyes of the oldest Python, which has no `eager_start`.
 Task: Any = asyncio.Task
 
+#: Pipelined requests that one turn of the loop begins. Where tasks start eagerly nothing else would stop a client that sends
+#: 256 KiB of small ones at once: measured, every other client waited for 10,000 of them.
+REQUESTS_PER_TURN = 32
+
 # What the connection's one deadline is for.
 NO_DEADLINE = 0
 REQUEST_HEAD = 1
@@ -64,6 +68,7 @@ class HTTP1Protocol(Wire):
     """
 
     __slots__ = (
+        "_begun",
         "_closing",
         "_conn",
         "_context",
@@ -97,6 +102,7 @@ class HTTP1Protocol(Wire):
         self._deadline_kind = NO_DEADLINE
         self._drain_waiters: list[asyncio.Future[None]] | None = None
         self._scopes: ScopeBuilder | None = None
+        self._begun = 0
         self._closing = False
         self._eof = False
         self._linger_left_bytes = 0
@@ -211,6 +217,7 @@ class HTTP1Protocol(Wire):
         if self._pumping:
             return
         self._pumping = True
+        self._begun = 0
         try:
             while not self._closing and self._step():
                 pass
@@ -227,6 +234,9 @@ class HTTP1Protocol(Wire):
         cycle = self._cycle
         if cycle is None:
             if self._writing_paused:
+                return False
+            if self._begun >= REQUESTS_PER_TURN:
+                self._schedule_pump()
                 return False
             event = self._conn.next_event()
             if event == HEAD:
@@ -282,6 +292,7 @@ class HTTP1Protocol(Wire):
         if self._shutting_down or context.keep_alive_seconds <= 0:
             self._conn.keep_alive = False
         self._disarm()
+        self._begun += 1
         context.server_state.total_requests += 1
         self._cycle = HTTPCycle(self, scope, head.method == "HEAD")
         if self._eof:
