@@ -94,6 +94,23 @@ def test_subclasses_of_bytes_are_bytes(writer: Any) -> None:
     assert writer.encode_fields([(Bytes(b"a"), Bytes(b"1"))]) == b"a: 1\r\n"
 
 
+def test_subclasses_count_by_what_they_hold(writer: Any) -> None:
+    class Anything(int):
+        def __le__(self, other: int) -> bool:
+            return True
+
+        __ge__ = __le__
+
+    class Long(bytes):
+        def __len__(self) -> int:
+            return 19
+
+    for status in (Anything(700), Anything(10**20), Anything(-(10**20))):
+        with pytest.raises(LocalProtocolError, match="status"):
+            writer.encode_head(status, [], b"")
+    assert writer.encode_head(200, iter([(b"content-length", Long(b"5"))]), b"")[1] == 5
+
+
 def test_order_case_and_duplicates_are_kept(writer: Any) -> None:
     headers = [(b"set-cookie", b"b=2"), (b"X-Camel", b"1"), (b"set-cookie", b"a=1"), (b"x-camel", b"2")]
     assert writer.encode_fields(headers) == b"set-cookie: b=2\r\nX-Camel: 1\r\nset-cookie: a=1\r\nx-camel: 2\r\n"

@@ -80,11 +80,13 @@ cdef void _add_name(bytes name):
     slot %= NAME_SLOTS
     while _name_slots[slot] != NULL:
         slot = (slot + 1) % NAME_SLOTS
+    # For ever: the interpreter empties modules at its end, and finalizers may parse even then.
+    Py_INCREF(name)
     _name_slots[slot] = <PyObject *> name
 
 
 for _name in _COMMON_NAMES:
-    _add_name(_name)  # kept alive by _COMMON_NAMES
+    _add_name(_name)
 
 
 cdef bytes _field_name(const uint8_t *name, uint32_t length):

@@ -11,6 +11,7 @@ same as the pure twin's.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_CheckExact, PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.long cimport PyLong_AsLongAndOverflow
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.string cimport memcpy
@@ -87,16 +88,23 @@ cdef list _judge(object headers, bint is_head):
     cdef list pairs = []
     cdef bint has_length = False
     cdef int64_t length
+    cdef Py_ssize_t size
     try:
         iterator = iter(headers)
     except TypeError:
         raise LocalProtocolError(f"headers are not an iterable of pairs: {headers!r}") from None
     for index, field in enumerate(iterator):
         name, value = _checked_pair(index, field)
-        if is_head and name.lower() == b"content-length":
+        # Of subclasses of bytes only what they hold counts, as in the walks.
+        if is_head and pc_http1_response_field_of(
+            <const uint8_t *> PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)
+        ) == PC_FIELD_CONTENT_LENGTH:
+            size = PyBytes_GET_SIZE(value)
             if has_length:
                 _refuse(index, b"content-length", "there is more than one (RFC 9110 8.6)")
-            if len(value) > LENGTH_DIGITS or pc_http1_parse_content_length(value, len(value), &length) != PC_OK:
+            if size > LENGTH_DIGITS or pc_http1_parse_content_length(
+                <const uint8_t *> PyBytes_AS_STRING(value), size, &length
+            ) != PC_OK:
                 _refuse(index, b"content-length", f"the value is not a decimal number in range (RFC 9110 8.6): {value!r}")
             has_length = True
         pairs.append((name, value))
@@ -220,10 +228,15 @@ cpdef tuple encode_head(object status, object headers, bytes default_fields):
     cdef Summary summary = Summary(0, -1, 0)
     cdef bytes line = None
     cdef bytes block
+    cdef int overflow
+    cdef long number = 0
     if default_fields is None:
         raise TypeError("default_fields must be bytes, not None")
-    if isinstance(status, int) and FIRST_STATUS <= status <= LAST_STATUS:
-        line = <bytes> _status_lines[<int> status - FIRST_STATUS]
+    if isinstance(status, int):
+        # Compared as what it is used as: a subclass of int may compare as it likes.
+        number = PyLong_AsLongAndOverflow(status, &overflow)
+    if FIRST_STATUS <= number <= LAST_STATUS:
+        line = <bytes> _status_lines[number - FIRST_STATUS]
     else:
         raise LocalProtocolError(f"status is not an integer from 200 to 599: {status!r}")
     block = _encode(line, default_fields, headers, True, &summary)
