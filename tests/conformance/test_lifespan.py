@@ -101,6 +101,21 @@ def test_l5_failed_startup_ends_the_process(twin: str, tmp_path: Path) -> None:
     assert "Traceback" not in server.output
 
 
+EXITING = """
+async def app(scope, receive, send):
+    await receive()
+    raise SystemExit(7)
+"""
+
+
+def test_exit_within_startup_is_the_exit_of_the_process(twin: str, tmp_path: Path) -> None:
+    (tmp_path / "exiting.py").write_text(EXITING)
+    with spawned("exiting:app", "--http", twin, cwd=tmp_path) as server:
+        assert server.join() == 7
+    assert "Traceback" not in server.output
+    assert "running on" not in server.output
+
+
 def test_l6_shutdown_comes_after_the_last_request(serve: Any) -> None:
     order = []
 

@@ -70,7 +70,7 @@ class LifespanOn:
         self.logger.info("Waiting for application startup.")
         self._events.put_nowait({"type": "lifespan.startup"})
         self._task = asyncio.get_running_loop().create_task(self._run(), name="lifespan")
-        await self._startup_done.wait()
+        await self._answered(self._startup_done)
         if self._startup_failed or (self._crashed and self.config.lifespan == "on"):
             self.logger.error("Application startup failed. Exiting.")
             self.should_exit = True
@@ -84,12 +84,26 @@ class LifespanOn:
         self.logger.info("Waiting for application shutdown.")
         if not self._ended:
             self._events.put_nowait({"type": "lifespan.shutdown"})
-            await self._shutdown_done.wait()
+            await self._answered(self._shutdown_done)
         if self._shutdown_failed or self._crashed:
             self.logger.error("Application shutdown failed. Exiting.")
             self.should_exit = True
         else:
             self.logger.info("Application shutdown complete.")
+
+    async def _answered(self, done: asyncio.Event) -> None:
+        try:
+            await done.wait()
+        finally:
+            exited = self._exited()
+        if exited:
+            # The loop is ending: whoever waits for this must not go on as if nothing had happened.
+            raise asyncio.CancelledError
+
+    def _exited(self) -> bool:
+        """Whether SystemExit or the like has ended the task, and the loop with it. Asked in time, asyncio does not complain."""
+        task = self._task
+        return task is not None and task.done() and not task.cancelled() and task.exception() is not None
 
     async def _run(self) -> None:
         scope = {
