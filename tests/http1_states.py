@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ..base.errors import LocalProtocolError, RemoteProtocolError
+from picocorn.base.errors import LocalProtocolError, RemoteProtocolError
 
 __all__ = ["TRANSITIONS", "Event", "Role", "State", "next_state", "settle"]
 
