@@ -519,7 +519,7 @@ def test_trailers_do_not_depend_on_a_changed_scope(bench: Any) -> None:
         assert (await connection.answer()).endswith(b"0\r\nx: 1\r\n\r\n")
 
 
-@pytest.mark.parametrize("value", [b"websocket", b"WebSocket"])
+@pytest.mark.parametrize("value", [b"websocket", b"WebSocket", b"h2c, websocket/13"])
 def test_bytes_behind_an_ignored_websocket_are_no_request(bench: Any, value: bytes) -> None:
     @bench
     async def _(bench: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from connection.applications import Held, Reader, body, hello, post, request, start
 from picocorn.base.errors import ClientDisconnected
-from picocorn.base.limits import HIGH_WATER_BYTES
+from picocorn.base.limits import HIGH_WATER_BYTES, HTTP1Limits
 from picocorn.connection.lingering import LINGER_SECONDS
 
 #: Deadlines are coarse: never early, and late by less than this.
@@ -94,6 +94,21 @@ def test_held_content_is_freed_by_an_early_answer(bench: Any) -> None:
         connection.send(request(b"/2"))
         await bench.settle()
         assert app.paths() == ["/", "/2"]
+
+
+@pytest.mark.parametrize("size", [HIGH_WATER_BYTES - 2, HIGH_WATER_BYTES, 2 * HIGH_WATER_BYTES])
+def test_a_head_longer_than_the_mark_is_read_on(bench: Any, size: int) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        connection = bench.connect(hello, limits=HTTP1Limits(request_head_bytes=size))
+        head = request(b"/", b"X: " + b"a" * (size + 2 - len(request(b"/", b"X: "))))
+        # All but its last byte: the parser holds more than the mark, and asks for more.
+        assert b"200 OK" in await connection.send(head[:-1], head[-1:]).answer()
+        # The same behind another request, whose end must let the reading go on.
+        half = HIGH_WATER_BYTES // 2
+        connection.send(request() + head[:half], head[half:-1])
+        assert b"200 OK" in await connection.answer()
+        assert b"200 OK" in await connection.send(head[-1:]).answer()
 
 
 # -- writing ------------------------------------------------------------------------------------------------------------
@@ -316,6 +331,23 @@ def test_a_slow_application_is_not_the_clients_fault(bench: Any) -> None:
         await bench.advance(9)
         connection.send(b"y")
         assert (await connection.answer()).endswith(b"read")
+
+
+def test_a_client_that_waits_for_100_is_not_late(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Reader()
+        connection = bench.connect(app, request_body_seconds=5.0)
+        connection.send(request(b"/", b"Content-Length: 2", b"Expect: 100-continue", method=b"POST"))
+        await bench.advance(20)
+        assert connection.output() == b""
+        app.read()
+        assert b"100 Continue" in await connection.answer()
+        # Only now it is the client's turn.
+        await bench.advance(4.5)
+        assert connection.output() == b""
+        await bench.advance(0.5 + LATE_SECONDS)
+        assert connection.output().startswith(b"HTTP/1.1 408 ")
 
 
 def test_no_deadlines_when_they_are_0(bench: Any) -> None:

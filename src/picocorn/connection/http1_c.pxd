@@ -87,7 +87,7 @@ cdef class HTTP1Protocol(Wire):
     cdef object _schedule_pump(self)
     cdef object _send(self, list out)
     cdef object _log_access(self, HTTPCycle cycle, int status)
-    @cython.locals(cycle=HTTPCycle, held=bint, pause=bint)
+    @cython.locals(cycle=HTTPCycle, conn=HTTP1Connection, held=bint, waits=bint, pause=bint)
     cdef object _update_reading(self)
     @cython.locals(context=ConnectionContext)
     cdef object _update_deadline(self)

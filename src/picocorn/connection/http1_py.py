@@ -31,6 +31,7 @@ from .context_py import ConnectionContext
 from .lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS, make_close_a_reset
 from .timers_py import Deadline
 from .trace import trace
+from .trailers import takes_trailers
 
 __all__ = ["HTTP1Protocol"]
 
@@ -300,7 +301,7 @@ class HTTP1Protocol(Wire):
 
     def _ignore_upgrade(self, head: RequestHead) -> None:
         logger.warning("Unsupported upgrade request.")
-        if head.upgrade.lower() == b"websocket":
+        if b"websocket" in head.upgrade.lower():
             # What follows may be frames: it must never be taken for a request.
             self._conn.keep_alive = False
 
@@ -365,7 +366,7 @@ class HTTP1Protocol(Wire):
         """See Wire."""
         head = self._conn.head
         if trailers and head is not None:
-            trailers = _takes_trailers(head.headers)
+            trailers = takes_trailers(head.headers)
         self._conn.write_head(status, headers, self._context.server_state.default_fields, trailers)
         self._status = status
 
@@ -403,6 +404,8 @@ class HTTP1Protocol(Wire):
             data = self._conn.write_continue()
             if data:
                 self._send([data])
+                # The client's time starts only now.
+                self._update_deadline()
 
     def consume(self, size_bytes: int) -> None:
         """See Wire."""
@@ -485,9 +488,14 @@ class HTTP1Protocol(Wire):
     # -- flow control and deadlines
 
     def _update_reading(self) -> None:
-        cycle = self._cycle
-        held = cycle is not None and cycle.body_bytes >= HIGH_WATER_BYTES and not self._conn.response_complete
-        pause = held or self._conn.parser.buffered_bytes > HIGH_WATER_BYTES
+        cycle, conn = self._cycle, self._conn
+        if cycle is None:
+            # Unless kept from it, the parser has taken what it could: a head may be longer than the mark.
+            held, waits = False, self._writing_paused or self._pump_scheduled
+        else:
+            held = cycle.body_bytes >= HIGH_WATER_BYTES and not conn.response_complete
+            waits = conn.request_complete
+        pause = held or (waits and conn.parser.buffered_bytes > HIGH_WATER_BYTES)
         if pause != self._reading_paused and self.transport is not None:
             self._reading_paused = pause
             if pause:
@@ -504,8 +512,8 @@ class HTTP1Protocol(Wire):
                     self._arm(REQUEST_HEAD, context.request_header_seconds)
             elif self._deadline_kind == NO_DEADLINE:
                 self._arm(KEEP_ALIVE, context.keep_alive_seconds)
-        elif self._conn.request_complete or self._reading_paused:
-            self._disarm()
+        elif self._conn.request_complete or self._reading_paused or self._conn.continue_pending:
+            self._disarm()  # not the client is waited for
         else:
             self._arm(REQUEST_BODY, context.request_body_seconds)
 
@@ -589,11 +597,3 @@ class HTTP1Protocol(Wire):
         self._disarm()
         if self.transport is not None:
             self.transport.abort()
-
-
-def _takes_trailers(headers: list[tuple[bytes, bytes]]) -> bool:
-    """RFC 9110 6.5.1: trailers are only for clients that said `TE: trailers`."""
-    for name, value in headers:
-        if name == b"te" and any(part.strip().lower() == b"trailers" for part in value.split(b",")):
-            return True
-    return False
