@@ -107,7 +107,7 @@ class Served:
             if count > self.at_rest["objects"].get(name, 0):
                 left[name] = count - self.at_rest["objects"].get(name, 0)
         if "tasks" in left:
-            left["task_names"] = now["task_names"]
+            left["task_names"] = now["task_names"][:3]
         return left
 
     def settle(self, seconds: float = DEADLINE_SECONDS) -> None:

@@ -29,6 +29,7 @@ cdef class HTTPCycle:
     cdef list _chunks
     cdef bint _request_sent
     cdef bint _file_sent
+    cdef bint _told_disconnect
     cdef list _trailers
     cdef list _waiters
 

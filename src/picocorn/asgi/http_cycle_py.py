@@ -51,6 +51,7 @@ class HTTPCycle:
         "_chunks",
         "_file_sent",
         "_request_sent",
+        "_told_disconnect",
         "_trailers",
         "_waiters",
         "body_bytes",
@@ -83,6 +84,7 @@ class HTTPCycle:
         self._chunks: list[bytes] = []
         self._request_sent = False
         self._file_sent = False
+        self._told_disconnect = False
         self._trailers: list[Iterable[bytes]] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
 
@@ -133,6 +135,9 @@ class HTTPCycle:
         else:
             if result is not None:
                 logger.error("ASGI callable should return None, but returned '%s'.", result)
+                self._end_unfinished()
+            elif self._told_disconnect:
+                # Whoever was told that the client has gone owes it no response.
                 self._end_unfinished()
             elif self.state != COMPLETE and not self.disconnected:
                 missing = "starting" if self.state == START else "completing"
@@ -199,6 +204,7 @@ class HTTPCycle:
                 self.wire.consume(size)
             return {"type": "http.request", "body": body, "more_body": more_body}
         if self.disconnected or self.eof:
+            self._told_disconnect = True
             return {"type": "http.disconnect"}
         return None
 

@@ -24,7 +24,7 @@ PIECE = bytes(65536)
 
 #: What has happened: routes begun, disconnects seen, send() errors, bytes that send() has taken.
 seen: Counter[str] = Counter()
-#: Opened by /open?NAME; a request to /wait?NAME is answered then.
+#: /open?NAME lets those go who wait in /wait?NAME; who comes later waits for the next one.
 gates: dict[bytes, asyncio.Event] = {}
 
 
@@ -88,7 +88,7 @@ async def listen(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def open_gate(scope: Any, receive: Any, send: Any) -> None:
-    gate(scope["query_string"]).set()
+    gates.pop(scope["query_string"], asyncio.Event()).set()
     await answer(send, b"open")
 
 
@@ -154,6 +154,11 @@ async def block(scope: Any, receive: Any, send: Any) -> None:
     signal.sigtimedwait([signal.SIGUSR1], 60)
 
 
+async def nap(scope: Any, receive: Any, send: Any) -> None:
+    await asyncio.sleep(1)
+    await answer(send, b"rested")
+
+
 async def tell(scope: Any, receive: Any, send: Any) -> None:
     await answer(send, json.dumps(seen).encode())
 
@@ -190,6 +195,7 @@ ROUTES = {
     "/events": events,
     "/break-off": break_off,
     "/raise": raise_early,
+    "/nap": nap,
     "/never": never,
     "/block": block,
     "/seen": tell,
