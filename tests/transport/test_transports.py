@@ -166,6 +166,17 @@ def test_writing_something_else_is_refused(native_bench: Bench) -> None:
     native_bench.run(main)
 
 
+def test_pieces_before_a_wrong_one_are_sent(native_bench: Bench) -> None:
+    async def main() -> None:
+        async with native_bench.serving() as serving:
+            client, protocol = await serving.connect()
+            with pytest.raises(TypeError):
+                protocol.transport.writelines([b"first", None, b"last"])
+            assert await asyncio.get_running_loop().sock_recv(client, 100) == b"first"
+
+    native_bench.run(main)
+
+
 def test_close_sends_what_is_queued(bench: Bench) -> None:
     async def main() -> None:
         async with bench.serving() as serving:

@@ -232,9 +232,12 @@ cdef class PollerTransport(Watcher):
         """Queue several pieces; they leave together."""
         if self.wrote_eof:
             raise RuntimeError("Cannot call writelines() after write_eof()")
-        for data in list_of_data:
-            self.queue(data)
-        self.after_write()
+        try:
+            for data in list_of_data:
+                self.queue(data)
+        finally:
+            # Pieces in front of a wrong one are written all the same, as by so many calls of write().
+            self.after_write()
 
     def write_eof(self):
         """Shut the sending direction down once the queue is empty."""
