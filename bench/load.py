@@ -26,12 +26,15 @@ from pathlib import Path
 
 APPS = Path(__file__).parent / "apps"
 
-#: server name -> command; `{app}` and `{port}` are filled in
+#: what all of them are started with
+QUIET = "{app} --port {port} --app-dir {apps} --no-access-log --log-level warning"
+
+#: server name -> arguments of the interpreter
 SERVERS = {
-    "picocorn": "-m picocorn {app} --port {port} --no-access-log --log-level warning --app-dir {apps}",
-    "picocorn (pure Python)": "-m picocorn {app} --port {port} --http pure --no-access-log --log-level warning --app-dir {apps}",
-    "uvicorn": "-m uvicorn {app} --port {port} --http httptools --loop uvloop --no-access-log --log-level warning --app-dir {apps}",
-    "uvicorn (h11)": "-m uvicorn {app} --port {port} --http h11 --loop uvloop --no-access-log --log-level warning --app-dir {apps}",
+    "picocorn": f"-m picocorn {QUIET}",
+    "picocorn (pure Python)": f"-m picocorn {QUIET} --http pure",
+    "uvicorn": f"-m uvicorn {QUIET} --http httptools --loop uvloop",
+    "uvicorn (h11)": f"-m uvicorn {QUIET} --http h11 --loop uvloop",
 }
 
 #: workload name -> (application, status line expected, content expected)

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import traffic
 
+import traffic
 from picocorn.base.limits import HTTP1Limits
 from picocorn.http1.events import END, NEED_DATA
 

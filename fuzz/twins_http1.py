@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from corpus_reader import escape, files, read, run
 from http1_grammar import limits, pieces, stream
-
 from picocorn.base.errors import RemoteProtocolError
 from picocorn.base.limits import HTTP1Limits
 from picocorn.http1.events import CLOSED, NEED_DATA

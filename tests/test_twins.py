@@ -16,9 +16,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import TWINS
 
 import picocorn
+from conftest import TWINS
 from picocorn.base import native
 
 PACKAGE = Path(picocorn.__file__).parent

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import corpus_reader
 import pytest
 
+import corpus_reader
 from picocorn.http1.verdicts import VERDICTS
 
 CSRC = Path(__file__).parents[2] / "csrc"

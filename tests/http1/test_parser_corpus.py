@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import pytest
-from corpus_reader import Case, escape, files, read, run, unescape
 
+from corpus_reader import Case, escape, files, read, run, unescape
 from picocorn.http1.verdicts import VERDICTS
 
 CASES = [case for path in files() for case in read(path)]

@@ -6,11 +6,12 @@ import importlib
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from conftest import TWINS
 from corpus_reader import files, read, run
 from http1_grammar import limits, pieces, stream
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 PARSERS = [importlib.import_module(f"picocorn.http1.parser_{'c' if twin == 'native' else 'py'}") for twin in TWINS]
 CORPUS = [case for path in files() for case in read(path) if len(case.input) < 2000]

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from http1_states import TRANSITIONS, Event, Role, State, next_state, settle
 from picocorn.base.errors import LocalProtocolError, RemoteProtocolError
 from picocorn.base.limits import HTTP1Limits
 from picocorn.base.native import NO_EXTENSIONS_VARIABLE
 from picocorn.http1 import events
-from http1_states import TRANSITIONS, Event, Role, State, next_state, settle
 
 SUFFIXES = ["_py"] if os.environ.get(NO_EXTENSIONS_VARIABLE, "") not in ("", "0") else ["_c", "_py"]
 
