@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import enum
+import weakref
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,36 @@ def test_cancelled_receive_loses_nothing(make: Any) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert now(cycle.receive())["body"] == b"ab"
+
+    run(main())
+
+
+def test_cancelled_receives_leave_nothing_behind(make: Any) -> None:
+    # Starlette's `request.is_disconnected()` is one, asked again and again for as long as a stream lasts.
+    async def main() -> None:
+        cycle = make()
+        cycle.feed_end()
+        now(cycle.receive())
+        loop = asyncio.get_running_loop()
+        create_future = loop.create_future
+        futures: weakref.WeakSet[Any] = weakref.WeakSet()
+
+        def noted() -> Any:
+            future = create_future()
+            futures.add(future)
+            return future
+
+        loop.create_future = noted  # type: ignore[method-assign]
+        patient = asyncio.create_task(cycle.receive())
+        for _ in range(100):
+            task = asyncio.create_task(cycle.receive())
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert len(futures) < 5
+        cycle.disconnect()
+        assert await patient == DISCONNECT
 
     run(main())
 

@@ -180,6 +180,28 @@ def test_e9_a_lost_client_ends_a_waiting_send(bench: Any) -> None:
         assert [type(error) for error in errors] == [ClientDisconnected]
 
 
+def test_a_client_that_leaves_with_the_last_content_unread_is_no_error(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        worked = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send(start())
+            await send(body(b"x" * HIGH_WATER_BYTES * 2))
+            worked.append("after the response")
+
+        connection = bench.connect(app)
+        connection.transport.stuck = True
+        connection.send(request())
+        await bench.settle()
+        assert worked == []
+        connection.transport.lose()
+        await bench.settle()
+        assert worked == ["after the response"]
+
+    assert caplog.messages == []
+
+
 def test_no_request_begins_while_answers_have_nowhere_to_go(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:

@@ -7,6 +7,7 @@ as `http_cycle_c`, so these rules exist once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Iterable
 from typing import Any
@@ -214,11 +215,15 @@ class HTTPCycle:
             if message is not None:
                 return message
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            if self._waiters is None:
-                self._waiters = [waiter]
-            else:
-                self._waiters.append(waiter)
-            await waiter
+            waiters = self._waiters
+            if waiters is None:
+                waiters = self._waiters = []
+            waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                # Frameworks that poll for the disconnect cancel this again and again.
+                waiters.remove(waiter)
 
     # -- send
 
@@ -271,9 +276,7 @@ class HTTPCycle:
             self.state = BODY
             raise
         self.wake()
-        if must_drain:
-            return self.wire.drain()
-        return DONE
+        return self._drain_last() if must_drain else DONE
 
     def _send_trailers(self, message: dict[str, Any]) -> Awaitable[None]:
         if self.disconnected:
@@ -293,9 +296,12 @@ class HTTPCycle:
             self.state = TRAILERS
             raise
         self.wake()
-        if must_drain:
-            return self.wire.drain()
-        return DONE
+        return self._drain_last() if must_drain else DONE
+
+    async def _drain_last(self) -> None:
+        # The response is complete: what becomes of it is no error of the application's, which may have work left to do.
+        with contextlib.suppress(ClientDisconnected):
+            await self.wire.drain()
 
     def _send_early_hint(self, message: dict[str, Any]) -> Awaitable[None]:
         if self.disconnected:
