@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from typing import Any
 
 import pytest
@@ -212,6 +214,43 @@ def test_early_413_lingers(bench: Any) -> None:
         connection.half_close()
         assert transport.closing
         assert not transport.aborted
+
+
+def test_lingering_for_a_client_that_has_reset(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        connection = bench.connect(hello)
+
+        def write_eof() -> None:
+            # As asyncio's own transport does before it has noticed the reset.
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+        connection.transport.write_eof = write_eof
+        connection.send(request(b"/", b"Content-Length: 100000", method=b"POST"))
+        assert b"200 OK" in await connection.answer()
+        connection.transport.lose()
+        await bench.settle()
+        assert not bench.unhandled
+
+
+def test_nothing_is_written_to_a_transport_that_is_closing(bench: Any) -> None:
+    # asyncio's `writelines()` would leave a watch on the descriptor: whoever gets its number next is never read.
+    @bench
+    async def _(bench: Any) -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send(start())
+            await send(body(b"x" * 100_000, True))
+            # The write has met a reset; connection_lost() comes with the next turn of the loop.
+            connection.transport.closing = True
+            await send(body(b"x" * 100_000, True))
+
+        connection = bench.connect(app)
+        written: list[bool] = []
+        connection.transport.writelines = lambda pieces: written.append(connection.transport.closing)
+        connection.send(request())
+        await bench.settle()
+        assert written == [False]
+        connection.transport.closing = False
 
 
 def test_lingering_is_bounded_in_time(bench: Any) -> None:

@@ -28,7 +28,7 @@ from ..http1.events import CLOSED, DATA, END, HEAD
 from ..http1.parser_py import RequestHead
 from .addresses import internet_address, local_address
 from .context_py import ConnectionContext
-from .lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS, make_close_a_reset
+from .lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS, end_sending, make_close_a_reset
 from .timers_py import Deadline
 from .trace import trace
 from .trailers import takes_trailers
@@ -470,7 +470,7 @@ class HTTP1Protocol(Wire):
             return
         if len(out) == 1:
             transport.write(out[0])
-        elif out:
+        elif out and not transport.is_closing():  # asyncio would watch the descriptor beyond its close
             transport.writelines(out)
 
     def _log_access(self, cycle: HTTPCycle | None, status: int) -> None:
@@ -585,7 +585,7 @@ class HTTP1Protocol(Wire):
         if self._reading_paused:
             self._reading_paused = False
             transport.resume_reading()
-        transport.write_eof()
+        end_sending(transport)
 
     def _linger(self, size_bytes: int) -> None:
         self._linger_left_bytes -= size_bytes

@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Any
 
-__all__ = ["LINGER_BYTES", "LINGER_SECONDS", "STALLED_SECONDS", "make_close_a_reset"]
+__all__ = ["LINGER_BYTES", "LINGER_SECONDS", "STALLED_SECONDS", "end_sending", "make_close_a_reset"]
 
 #: A client that is still sending has this long to notice our answer.
 LINGER_SECONDS = 5.0
@@ -15,6 +15,12 @@ LINGER_SECONDS = 5.0
 LINGER_BYTES = 16 * 1024 * 1024
 #: A client that takes nothing of its last answer for so long has gone, or means harm.
 STALLED_SECONDS = 60.0
+
+
+def end_sending(transport: Any) -> None:
+    """Half-close `transport`. A client that has reset the connection is none of the caller's business: its loss is on the way."""
+    with contextlib.suppress(OSError):
+        transport.write_eof()
 
 
 def make_close_a_reset(transport: Any) -> None:
