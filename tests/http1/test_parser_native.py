@@ -110,6 +110,7 @@ def test_finalizers_cannot_move_the_buffer(size: int) -> None:
     parser = RequestParser(HTTP1Limits())
     stream = GET + POST
     refused = 0
+    is_parsing = False
 
     def collected(phase: str, info: dict[str, int]) -> None:
         nonlocal refused
