@@ -89,6 +89,10 @@ class Served:
             answer: dict[str, Any] = json.loads(response.body)
             return answer
 
+    def is_native(self) -> bool:
+        """Whether compiled rooms are loaded in the process."""
+        return "parser_c." in Path(f"/proc/{self.pid}/maps").read_text(encoding="utf-8")
+
     def resident_bytes(self) -> int:
         """Resident memory as the kernel sees it: needs no answer from the process."""
         fields = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()
@@ -145,6 +149,8 @@ def serving(
         f"{app}:app", "--app-dir", str(APPS), "--timeout-graceful-shutdown", "5", *where, *options, env=environment
     ) as server:
         served = Served(server, uds)
+        # A body that was asked for and is not there must not pass for tested.
+        assert served.is_native() is (body == "native"), f"{body} was asked for"
         yield served
         if not check:
             return
