@@ -123,10 +123,11 @@ def test_clients_vanish_while_the_application_sleeps(
 LIMIT = 64
 
 
-@pytest.fixture(scope="module")
-def scarce(body: str) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=["auto", "asyncio"])
+def scarce(body: str, request: pytest.FixtureRequest) -> Iterator[Served]:
     env = {"E2E_NOFILE": str(LIMIT)}
-    with serving("raw_app", "--no-access-log", "--timeout-request-header", "60", body=body, env=env) as server:
+    options = ("--no-access-log", "--timeout-request-header", "60", "--loop", str(request.param))
+    with serving("raw_app", *options, body=body, env=env) as server:
         yield server
 
 

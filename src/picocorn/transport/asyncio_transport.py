@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncioServer", "listen_with_loop"]
 
+#: What asyncio is told is the backlog: it also tries as many accepts in one turn, and when the process is out of descriptors
+#: each of them fails, is logged with a traceback and sets a timer: a busy loop, with a backlog of 2048.
+ACCEPTS_PER_TURN = 16
+
 
 class AsyncioServer(ListeningServer):
     """One listening socket served by the loop itself."""
@@ -38,15 +42,22 @@ async def listen_with_loop(
     """Accept on `sock` (bound, a stream) with `loop.create_server()`. Raises OSError if the socket cannot listen."""
     loop = asyncio.get_running_loop()
     if sock.family != getattr(socket, "AF_UNIX", None):
-        server = await loop.create_server(protocol_factory, sock=sock, backlog=backlog, ssl=ssl)
-        return AsyncioServer(loop, sock, server)
+        server = await loop.create_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, ssl=ssl)
+    else:
+        server = await _create_unix_server(loop, protocol_factory, sock, ssl)
+    sock.listen(backlog)  # the queue is as long as was asked for
+    return AsyncioServer(loop, sock, server)
+
+
+async def _create_unix_server(
+    loop: asyncio.AbstractEventLoop, protocol_factory: Callable[[], Any], sock: socket.socket, ssl: ssl_module.SSLContext | None
+) -> asyncio.AbstractServer:
     # The path belongs to whoever bound the socket. Python 3.13's loops would remove it on close(); a loop that does not know
     # the argument (uvloop before 0.22) does not do it either.
     options: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
     try:
-        server = await loop.create_unix_server(protocol_factory, sock=sock, backlog=backlog, ssl=ssl, **options)
+        return await loop.create_unix_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, ssl=ssl, **options)
     except TypeError as error:
         if not options or "cleanup_socket" not in str(error):
             raise
-        server = await loop.create_unix_server(protocol_factory, sock=sock, backlog=backlog, ssl=ssl)
-    return AsyncioServer(loop, sock, server)
+        return await loop.create_unix_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, ssl=ssl)
