@@ -23,6 +23,7 @@ def make(room: Callable[[str], ModuleType]) -> Callable[..., Any]:
             self.full = False
             self.refusal: LocalProtocolError | None = None
             self.drained: asyncio.Event | None = None
+            self.blocked = False
 
         def _note(self, *call: Any) -> None:
             if self.refusal is not None:
@@ -53,6 +54,9 @@ def make(room: Callable[[str], ModuleType]) -> Callable[..., Any]:
 
         def consume(self, size_bytes: int) -> None:
             self.calls.append(("consume", size_bytes))
+
+        def is_blocked(self) -> bool:
+            return self.blocked
 
         async def drain(self) -> None:
             self.calls.append(("drain",))

@@ -35,6 +35,9 @@ def make(room: Callable[[str], ModuleType]) -> Callable[..., Any]:
             self.sent.append((data, bool(end)))
             return False
 
+        def is_blocked(self) -> bool:
+            return False
+
         @property
         def body(self) -> bytes:
             assert [end for _, end in self.sent] == [False] * (len(self.sent) - 1) + [True]
@@ -125,6 +128,12 @@ def test_x4_unreadable_file_leaves_a_choice(make: Any, tmp_path: Path, name: str
     assert cycle.wire.sent == []
     # The head is still held, so the application can go on with something else.
     assert send(cycle, body(b"sorry")).body == b"sorry"
+
+
+def test_x4_named_pipe_holds_nobody(make: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        send(make(), START, pathsend(tmp_path / "pipe"))
 
 
 def test_x4_at_most_once(make: Any, path: Path) -> None:

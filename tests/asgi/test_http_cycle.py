@@ -279,6 +279,27 @@ def test_e6_send_waits_for_the_wire(make: Any, last: dict[str, Any]) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("last", [body(b"a", True), body(b"a")])
+def test_e6_cancelled_sends_queue_nothing(make: Any, last: dict[str, Any]) -> None:
+    async def main() -> None:
+        cycle = make()
+        cycle.wire.blocked = True
+        cycle.wire.drained = asyncio.Event()
+        await cycle.send(START)
+        for _ in range(3):
+            task = asyncio.create_task(cycle.send(last))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert [call[0] for call in cycle.wire.calls] == ["head", "drain", "drain", "drain"]
+        cycle.wire.blocked = False
+        await cycle.send(last)
+        assert cycle.wire.calls[-1] == ("data", b"a", not last.get("more_body", False))
+
+    run(main())
+
+
 def test_e7_messages_after_the_end_are_ignored(make: Any) -> None:
     cycle = make()
     calls = list(sent(cycle, START, END))

@@ -385,6 +385,9 @@ def test_internet_addresses(bench: Bench, family: socket.AddressFamily, bind_to:
             view = transport.get_extra_info("socket")
             assert view.family == family
             assert view.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+            # A peer that lost its network is noticed within minutes.
+            assert view.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert view.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
             assert view.fileno() >= 0
             transport.close()
             await protocol.until_called("lost")

@@ -6,13 +6,18 @@ Knows the cycle only by its `write_body`; reads in a thread, because a disk or a
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import stat
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from ..base.errors import LocalProtocolError
 
 __all__ = ["FILE_CHUNK_BYTES", "send_opened_file", "send_path"]
+
+# O_NONBLOCK: opening a named pipe would hold the thread until somebody writes to it. Regular files do not care.
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 #: One read and one write; large enough that the hop to the thread does not dominate.
 FILE_CHUNK_BYTES = 262144
@@ -30,14 +35,14 @@ class BodyWriter(Protocol):
 async def send_path(cycle: BodyWriter, message: dict[str, Any]) -> None:
     """`http.response.pathsend`: send the whole file at the absolute `path` (str) and end the response.
 
-    Raises LocalProtocolError for a path that is not absolute, OSError when the file cannot be opened: the head is still
-    held then, so the application can answer something else.
+    Raises LocalProtocolError for a path that is not absolute, OSError when the file cannot be opened or is no regular one:
+    the head is still held then, so the application can answer something else.
     """
     path = message.get("path")
     if not isinstance(path, str) or not os.path.isabs(path):
         raise LocalProtocolError(f"'http.response.pathsend' needs an absolute 'path', not {path!r}.")
     loop = asyncio.get_running_loop()
-    opening = loop.run_in_executor(None, os.open, path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    opening = loop.run_in_executor(None, os.open, path, OPEN_FLAGS)
     try:
         descriptor = await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -45,8 +50,11 @@ async def send_path(cycle: BodyWriter, message: dict[str, Any]) -> None:
         opening.add_done_callback(_close_opened)
         raise
     try:
-        size_bytes = os.fstat(descriptor).st_size
-        await _send_window(cycle, descriptor, 0, size_bytes, more_body=False)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            number = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL
+            raise OSError(number, os.strerror(number) + ", not a regular file", path)
+        await _send_window(cycle, descriptor, 0, status.st_size, more_body=False)
     finally:
         os.close(descriptor)
 

@@ -124,9 +124,11 @@ class HTTPCycle:
         """Run the application to its end and settle what it left open. Only cancellation comes out of it."""
         try:
             result = await app(self.scope, self.receive, self.send)
-        except GeneratorExit:
-            # The event loop was dropped with this request in it: there is nobody left to tell.
-            raise
+        except GeneratorExit as error:
+            if not _is_loop_running():
+                # The event loop was dropped with this request in it: there is nobody left to tell.
+                raise
+            self._application_raised(error)
         except asyncio.CancelledError:
             self._end_unfinished()
             raise
@@ -260,6 +262,9 @@ class HTTPCycle:
             return DONE
         if self.disconnected:
             raise ClientDisconnected("The client has disconnected.")
+        if self.wire.is_blocked():
+            # Before it is queued, not only after: an application that cancels its sends would get past the mark.
+            return self._write_body_later(body, more_body)
         if more_body:
             if self.wire.write_data(body, False):
                 return self.wire.drain()
@@ -297,6 +302,10 @@ class HTTPCycle:
             raise
         self.wake()
         return self._drain_last() if must_drain else DONE
+
+    async def _write_body_later(self, body: bytes, more_body: bool) -> None:
+        await self.wire.drain()
+        await self.write_body(body, more_body)
 
     async def _drain_last(self) -> None:
         # The response is complete: what becomes of it is no error of the application's, which may have work left to do.
@@ -346,3 +355,11 @@ class HTTPCycle:
         self.state = COMPLETE
         self.wire.fail()
         self.wake()
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

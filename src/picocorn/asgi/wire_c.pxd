@@ -8,5 +8,6 @@ cdef class Wire:
     cpdef object write_informational(self, int status, list headers)
     cpdef object request_body(self)
     cpdef object consume(self, Py_ssize_t size_bytes)
+    cpdef bint is_blocked(self) except -1
     cpdef object drain(self)
     cpdef object fail(self)

@@ -52,6 +52,10 @@ class Wire:
         """The application has taken this much content: read on if reading had stopped."""
         raise NotImplementedError
 
+    def is_blocked(self) -> bool:
+        """Whether the peer has more to read than the high-water mark already, so that `drain()` would wait."""
+        raise NotImplementedError
+
     def drain(self) -> Awaitable[Any]:
         """Wait until the peer has taken enough. Raises ClientDisconnected when it never will."""
         raise NotImplementedError

@@ -4,26 +4,19 @@ cimport cython
 
 from ..asgi.http_cycle_c cimport HTTPCycle
 from ..asgi.scope_c cimport ScopeBuilder
-from ..asgi.wire_c cimport Wire
 from ..http1.connection_c cimport HTTP1Connection
 from ..http1.parser_c cimport RequestHead
 from .context_c cimport ConnectionContext, ServerState
-from .timers_c cimport Deadline
+from .stream_c cimport StreamConnection
 
 cdef int CLOSED
 cdef int DATA
 cdef int END
 cdef int HEAD
-cdef int NEED_DATA
 cdef Py_ssize_t HIGH_WATER_BYTES
-cdef Py_ssize_t LOW_WATER_BYTES
-cdef Py_ssize_t LINGER_BYTES
-cdef double LINGER_SECONDS
-cdef double STALLED_SECONDS
 cdef tuple EXTENSIONS
 cdef bint EAGER
 cdef object Task
-cdef object DONE
 cdef object logger
 cdef int REQUESTS_PER_TURN
 cdef int NO_DEADLINE
@@ -33,31 +26,17 @@ cdef int REQUEST_BODY
 cdef int LINGER
 
 
-cdef class HTTP1Protocol(Wire):
+cdef class HTTP1Protocol(StreamConnection):
     cdef HTTP1Connection _conn
-    cdef ConnectionContext _context
     cdef HTTPCycle _cycle
-    cdef Deadline _deadline
-    cdef int _deadline_kind
-    cdef list _drain_waiters
     cdef ScopeBuilder _scopes
     cdef int _begun
-    cdef bint _closing
-    cdef bint _eof
-    cdef Py_ssize_t _linger_left_bytes
     cdef bint _plain_tasks
     cdef bint _pump_scheduled
     cdef bint _pumping
-    cdef bint _reading_paused
     cdef bint _shutting_down
-    cdef double _stalled_seconds
     cdef int _status
     cdef bint _trusted
-    cdef Py_ssize_t _unsent_bytes
-    cdef bint _writing_paused
-    cdef readonly tuple client
-    cdef readonly tuple server
-    cdef readonly object transport
 
     cpdef object pump(self)
     @cython.locals(cycle=HTTPCycle, conn=HTTP1Connection, event=int)
@@ -80,22 +59,13 @@ cdef class HTTP1Protocol(Wire):
     cpdef object write_informational(self, int status, list headers)
     cpdef object request_body(self)
     cpdef object consume(self, Py_ssize_t size_bytes)
-    cpdef object drain(self)
     cpdef object fail(self)
-    cdef object _wake_drainers(self)
     cdef object _response_ended(self)
     cdef object _schedule_pump(self)
-    cdef object _send(self, list out)
     cdef object _log_access(self, HTTPCycle cycle, int status)
     @cython.locals(cycle=HTTPCycle, conn=HTTP1Connection, held=bint, waits=bint, pause=bint)
     cdef object _update_reading(self)
     @cython.locals(context=ConnectionContext)
     cdef object _update_deadline(self)
-    cdef object _arm(self, int kind, double seconds)
-    cdef object _disarm(self)
-    @cython.locals(unsent_bytes=Py_ssize_t)
-    cdef bint _client_takes(self, double seconds) except -1
-    @cython.locals(conn=HTTP1Connection, settled=bint)
+    @cython.locals(conn=HTTP1Connection)
     cdef object _close(self)
-    cdef object _linger(self, Py_ssize_t size_bytes)
-    cdef object _abort(self)

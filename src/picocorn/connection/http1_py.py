@@ -1,4 +1,4 @@
-"""An HTTP/1.1 connection on a transport: runs the application for each request, in order, with flow control and deadlines.
+"""HTTP/1.1 on a stream connection: runs the application for each request, in order, and decides how each connection ends.
 
 Knows asyncio, the sans-IO `HTTP1Connection` and the ASGI cycle; knows no server, no command line and not which kind of
 transport carries it. The text is compiled a second time as `http1_c`.
@@ -12,25 +12,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from ..asgi.awaitables_py import DONE
 from ..asgi.canned import canned_response
 from ..asgi.http_cycle_py import HTTPCycle
 from ..asgi.proxy_headers import rewrite_scope
 from ..asgi.scope_py import ScopeBuilder
-from ..asgi.wire_py import Wire
-from ..base.errors import ClientDisconnected, RemoteProtocolError
-from ..base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES
+from ..base.errors import RemoteProtocolError
+from ..base.limits import HIGH_WATER_BYTES
 from ..http1.connection_py import HTTP1Connection
 from ..http1.events import CLOSED, DATA, END, HEAD
 from ..http1.parser_py import RequestHead
-from .addresses import internet_address, local_address
 from .context_py import ConnectionContext
-from .lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS, end_sending, make_close_a_reset
-from .timers_py import Deadline
-from .trace import trace
+from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_BODY, REQUEST_HEAD
+from .lingering import make_close_a_reset
+from .stream_py import StreamConnection
 from .trailers import takes_trailers
 
 __all__ = ["HTTP1Protocol"]
@@ -54,15 +51,8 @@ Task: Any = asyncio.Task
 #: 256 KiB of small ones at once: measured, every other client waited for 10,000 of them.
 REQUESTS_PER_TURN = 32
 
-# What the connection's one deadline is for.
-NO_DEADLINE = 0
-REQUEST_HEAD = 1
-KEEP_ALIVE = 2
-REQUEST_BODY = 3
-LINGER = 4
 
-
-class HTTP1Protocol(Wire):
+class HTTP1Protocol(StreamConnection):
     """asyncio-style protocol of one HTTP/1.1 connection, and the `Wire` of the request that is being answered on it.
 
     `shutdown()` ends it when its request is done, `disconnect()` at once.
@@ -70,76 +60,41 @@ class HTTP1Protocol(Wire):
 
     __slots__ = (
         "_begun",
-        "_closing",
         "_conn",
-        "_context",
         "_cycle",
-        "_deadline",
-        "_deadline_kind",
-        "_drain_waiters",
-        "_eof",
-        "_linger_left_bytes",
         "_plain_tasks",
         "_pump_scheduled",
         "_pumping",
-        "_reading_paused",
         "_scopes",
         "_shutting_down",
-        "_stalled_seconds",
         "_status",
         "_trusted",
-        "_unsent_bytes",
-        "_writing_paused",
-        "client",
-        "server",
-        "transport",
     )
 
     def __init__(self, context: ConnectionContext) -> None:
-        self._context = context
+        StreamConnection.__init__(self, context)
         self._conn = HTTP1Connection(context.limits)
         self._cycle: HTTPCycle | None = None
-        self._deadline = Deadline(self)
-        self._deadline_kind = NO_DEADLINE
-        self._drain_waiters: list[asyncio.Future[None]] | None = None
         self._scopes: ScopeBuilder | None = None
         self._begun = 0
-        self._closing = False
-        self._eof = False
-        self._linger_left_bytes = 0
         self._plain_tasks = True
         self._pump_scheduled = False
         self._pumping = False
-        self._reading_paused = False
         self._shutting_down = False
-        self._stalled_seconds = 0.0
         self._status = 0
         self._trusted = False
-        self._unsent_bytes = 0
-        self._writing_paused = False
-        self.client: tuple[str, int] | None = None
-        self.server: tuple[str, int | None] | None = None
-        #: None once the connection is lost
-        self.transport: Any = None
 
     # -- asyncio protocol
 
     def connection_made(self, transport: Any) -> None:
         """The connection is open."""
         context = self._context
-        self.transport = transport
-        # uvloop's own transports would resume at 16 bytes: a wait of the application's for nearly every write.
-        transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
-        self.client = internet_address(transport.get_extra_info("peername"))
-        self.server = local_address(transport.get_extra_info("sockname"))
+        self._open(transport)
         hosts = context.trusted_hosts
         if hosts is not None:
             self._trusted = (self.client[0] if self.client is not None else None) in hosts
         # A task factory of the application's (or of a debugger's) is respected at the price of the eager start.
         self._plain_tasks = context.loop.get_task_factory() is None
-        context.server_state.connections.add(self)
-        if context.is_tracing:
-            trace(self.client, "HTTP connection made")
         self._arm(REQUEST_HEAD, context.request_header_seconds)
 
     def data_received(self, data: bytes) -> None:
@@ -169,22 +124,11 @@ class HTTP1Protocol(Wire):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone, for whatever reason."""
-        context = self._context
-        self.transport = None
-        self._closing = True
-        context.server_state.connections.discard(self)
-        if context.is_tracing:
-            trace(self.client, "HTTP connection lost")
-        context.timers.remove(self._deadline)
         cycle = self._cycle
         self._cycle = None
-        self._wake_drainers()
+        self._lost()
         if cycle is not None:
             cycle.disconnect()
-
-    def pause_writing(self) -> None:
-        """The transport holds more than its high-water mark."""
-        self._writing_paused = True
 
     def resume_writing(self) -> None:
         """The transport has drained to its low-water mark."""
@@ -412,12 +356,6 @@ class HTTP1Protocol(Wire):
         if not self._conn.request_complete and not self._pumping:
             self.pump()
 
-    def drain(self) -> Awaitable[Any]:
-        """See Wire."""
-        if not self._writing_paused:
-            return DONE
-        return self._drain()
-
     def fail(self) -> None:
         """See Wire."""
         if self.transport is None:
@@ -429,25 +367,6 @@ class HTTP1Protocol(Wire):
             if self._conn.ends_by_close():
                 make_close_a_reset(self.transport)
             self._abort()
-
-    async def _drain(self) -> None:
-        while self._writing_paused and self.transport is not None:
-            waiter: asyncio.Future[None] = self._context.loop.create_future()
-            if self._drain_waiters is None:
-                self._drain_waiters = [waiter]
-            else:
-                self._drain_waiters.append(waiter)
-            await waiter
-        if self.transport is None:
-            raise ClientDisconnected("The client has disconnected.")
-
-    def _wake_drainers(self) -> None:
-        waiters = self._drain_waiters
-        self._drain_waiters = None
-        if waiters is not None:
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
 
     def _response_ended(self) -> None:
         if not self._pumping:
@@ -463,15 +382,6 @@ class HTTP1Protocol(Wire):
         self._pump_scheduled = False
         if not self._closing:
             self.pump()
-
-    def _send(self, out: list[bytes]) -> None:
-        transport = self.transport
-        if transport is None:
-            return
-        if len(out) == 1:
-            transport.write(out[0])
-        elif out and not transport.is_closing():  # asyncio would watch the descriptor beyond its close
-            transport.writelines(out)
 
     def _log_access(self, cycle: HTTPCycle | None, status: int) -> None:
         access_log = self._context.access_log
@@ -496,12 +406,7 @@ class HTTP1Protocol(Wire):
             held = cycle.body_bytes >= HIGH_WATER_BYTES and not conn.response_complete
             waits = conn.request_complete
         pause = held or (waits and conn.parser.buffered_bytes > HIGH_WATER_BYTES)
-        if pause != self._reading_paused and self.transport is not None:
-            self._reading_paused = pause
-            if pause:
-                self.transport.pause_reading()
-            elif not self._eof:
-                self.transport.resume_reading()
+        self._set_reading(pause)
 
     def _update_deadline(self) -> None:
         context = self._context
@@ -517,18 +422,6 @@ class HTTP1Protocol(Wire):
         else:
             self._arm(REQUEST_BODY, context.request_body_seconds)
 
-    def _arm(self, kind: int, seconds: float) -> None:
-        self._deadline_kind = kind
-        if seconds > 0:
-            self._context.timers.arm(self._deadline, seconds)
-        else:
-            self._context.timers.disarm(self._deadline)
-
-    def _disarm(self) -> None:
-        if self._deadline_kind != NO_DEADLINE:
-            self._deadline_kind = NO_DEADLINE
-            self._context.timers.disarm(self._deadline)
-
     def on_deadline(self) -> None:
         """The deadline has passed."""
         kind = self._deadline_kind
@@ -536,10 +429,7 @@ class HTTP1Protocol(Wire):
         if self.transport is None or kind == NO_DEADLINE:
             return
         if kind == LINGER:
-            if self._client_takes(LINGER_SECONDS):
-                self._arm(LINGER, LINGER_SECONDS)
-            else:
-                self._abort()
+            self._lingered()
         elif kind == KEEP_ALIVE and self._client_takes(self._context.keep_alive_seconds):
             # Not idle: the client is still taking the last answer.
             self._arm(KEEP_ALIVE, self._context.keep_alive_seconds)
@@ -551,49 +441,8 @@ class HTTP1Protocol(Wire):
             # RFC 9110 15.5.9; RFC 9112 9.5.
             self._refuse(408, "The request did not arrive in time.")
 
-    def _client_takes(self, seconds: float) -> bool:
-        """Whether output is still on its way to a client that takes some now and then. Asked every `seconds`."""
-        unsent_bytes = self.transport.get_write_buffer_size()
-        if unsent_bytes != self._unsent_bytes:
-            self._unsent_bytes = unsent_bytes
-            self._stalled_seconds = 0.0
-            return True
-        self._stalled_seconds += seconds
-        return bool(unsent_bytes) and self._stalled_seconds < STALLED_SECONDS
-
-    # -- the end
-
     def _close(self) -> None:
-        """Close once everything is sent, in stages where the client may still be sending (RFC 9112 9.6)."""
-        if self._closing:
-            return
-        self._closing = True
-        self._disarm()
-        transport = self.transport
-        if transport is None:
-            return
-        conn = self._conn
-        settled = conn.request_complete and not conn.parser.mid_message and not conn.parser.buffered_bytes
-        if self._eof or (settled and not self._reading_paused) or not transport.can_write_eof():
-            transport.close()
-            if transport.get_write_buffer_size():
-                self._arm(LINGER, LINGER_SECONDS)
-            return
-        # A close now would reset the connection, and the reset can overtake the answer.
-        self._linger_left_bytes = LINGER_BYTES
-        self._arm(LINGER, LINGER_SECONDS)
-        if self._reading_paused:
-            self._reading_paused = False
-            transport.resume_reading()
-        end_sending(transport)
-
-    def _linger(self, size_bytes: int) -> None:
-        self._linger_left_bytes -= size_bytes
-        if self._deadline_kind == LINGER and self._linger_left_bytes < 0:
-            self._abort()
-
-    def _abort(self) -> None:
-        self._closing = True
-        self._disarm()
-        if self.transport is not None:
-            self.transport.abort()
+        """Close once everything is sent."""
+        if not self._closing:
+            conn = self._conn
+            self._end(conn.request_complete and not conn.parser.mid_message and not conn.parser.buffered_bytes)

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
     from .interface import Server
 
-__all__ = ["PollerServer", "listen"]
+__all__ = ["PollerServer", "keep_alive", "listen"]
+
+#: Silence after which the kernel asks, the time between two questions, and how many may stay unanswered.
+SILENT_SECONDS = 60
+PROBE_SECONDS = 15
+PROBES = 4
 
 
 class PollerServer(ListeningServer):
@@ -53,6 +58,7 @@ async def listen(
         # Handed down to every accepted socket: one call for all, and asyncio makes none for a socket created without a
         # protocol number, as most are.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        keep_alive(sock)
     sock.setblocking(False)
     sock.listen(backlog)  # here and not only in the loop: uvloop tells nobody when it fails
     if native and ssl is None and sys.platform == "linux":
@@ -60,6 +66,19 @@ async def listen(
         if server is not None:
             return server
     return await listen_with_loop(protocol_factory, sock, backlog=backlog, ssl=ssl)
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Have the kernel ask silent peers whether they are there (RFC 9293 3.8.4).
+
+    One that lost its network says no goodbye: a stream that waits for its client would wait for ever. Where the intervals
+    cannot be set, the system's own serve, two hours as a rule.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", SILENT_SECONDS), ("TCP_KEEPINTVL", PROBE_SECONDS), ("TCP_KEEPCNT", PROBES)):
+        option = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def listen_with_poller(protocol_factory: Callable[[], Any], sock: socket.socket) -> PollerServer | None:

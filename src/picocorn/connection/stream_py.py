@@ -1,0 +1,211 @@
+"""What every connection on a byte stream has, whatever is spoken on it: back-pressure, one deadline, an end in stages.
+
+Knows the transport by asyncio's methods and the timers; knows no HTTP and no request. The text is compiled a second time as
+`stream_c`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from ..asgi.awaitables_py import DONE
+from ..asgi.wire_py import Wire
+from ..base.errors import ClientDisconnected
+from ..base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES
+from .addresses import internet_address, local_address
+from .context_py import ConnectionContext
+from .deadlines import LINGER, NO_DEADLINE
+from .lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS, end_sending
+from .timers_py import Deadline
+from .trace import trace
+
+__all__ = ["StreamConnection"]
+
+
+class StreamConnection(Wire):
+    """Base of the protocols of this folder. What is spoken on the stream is up to them, as is what a deadline means."""
+
+    __slots__ = (
+        "_closing",
+        "_context",
+        "_deadline",
+        "_deadline_kind",
+        "_drain_waiters",
+        "_eof",
+        "_linger_left_bytes",
+        "_reading_paused",
+        "_stalled_seconds",
+        "_unsent_bytes",
+        "_writing_paused",
+        "client",
+        "server",
+        "transport",
+    )
+
+    def __init__(self, context: ConnectionContext) -> None:
+        self._context = context
+        self._closing = False
+        self._deadline = Deadline(self)
+        self._deadline_kind = NO_DEADLINE
+        self._drain_waiters: list[asyncio.Future[None]] | None = None
+        #: the client has closed its side
+        self._eof = False
+        self._linger_left_bytes = 0
+        self._reading_paused = False
+        self._stalled_seconds = 0.0
+        self._unsent_bytes = 0
+        self._writing_paused = False
+        self.client: tuple[str, int] | None = None
+        self.server: tuple[str, int | None] | None = None
+        #: None once the connection is lost
+        self.transport: Any = None
+
+    # -- the beginning
+
+    def _open(self, transport: Any) -> None:
+        """The connection is there."""
+        context = self._context
+        self.transport = transport
+        # uvloop's own transports would resume at 16 bytes: a wait of the application's for nearly every write.
+        transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
+        self.client = internet_address(transport.get_extra_info("peername"))
+        self.server = local_address(transport.get_extra_info("sockname"))
+        context.server_state.connections.add(self)
+        if context.is_tracing:
+            trace(self.client, "HTTP connection made")
+
+    # -- output and its back-pressure
+
+    def pause_writing(self) -> None:
+        """The transport holds more than its high-water mark."""
+        self._writing_paused = True
+
+    def is_blocked(self) -> bool:
+        """See Wire."""
+        return self._writing_paused
+
+    def drain(self) -> Awaitable[Any]:
+        """See Wire."""
+        if not self._writing_paused:
+            return DONE
+        return self._drain()
+
+    async def _drain(self) -> None:
+        while self._writing_paused and self.transport is not None:
+            waiter: asyncio.Future[None] = self._context.loop.create_future()
+            waiters = self._drain_waiters
+            if waiters is None:
+                waiters = self._drain_waiters = []
+            waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                # A cancelled send leaves nothing behind.
+                waiters.remove(waiter)
+        if self.transport is None:
+            raise ClientDisconnected("The client has disconnected.")
+
+    def _wake_drainers(self) -> None:
+        waiters = self._drain_waiters
+        self._drain_waiters = None
+        if waiters is not None:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _send(self, out: list[bytes]) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        if len(out) == 1:
+            transport.write(out[0])
+        elif out and not transport.is_closing():  # asyncio would watch the descriptor beyond its close
+            transport.writelines(out)
+
+    # -- input and its back-pressure
+
+    def _set_reading(self, pause: bool) -> None:
+        if pause != self._reading_paused and self.transport is not None:
+            self._reading_paused = pause
+            if pause:
+                self.transport.pause_reading()
+            elif not self._eof:
+                self.transport.resume_reading()
+
+    # -- the deadline
+
+    def _arm(self, kind: int, seconds: float) -> None:
+        self._deadline_kind = kind
+        if seconds > 0:
+            self._context.timers.arm(self._deadline, seconds)
+        else:
+            self._context.timers.disarm(self._deadline)
+
+    def _disarm(self) -> None:
+        if self._deadline_kind != NO_DEADLINE:
+            self._deadline_kind = NO_DEADLINE
+            self._context.timers.disarm(self._deadline)
+
+    def _client_takes(self, seconds: float) -> bool:
+        """Whether output is still on its way to a client that takes some now and then. Asked every `seconds`."""
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if unsent_bytes != self._unsent_bytes:
+            self._unsent_bytes = unsent_bytes
+            self._stalled_seconds = 0.0
+            return True
+        self._stalled_seconds += seconds
+        return bool(unsent_bytes) and self._stalled_seconds < STALLED_SECONDS
+
+    # -- the end
+
+    def _end(self, settled: bool) -> None:
+        """Close once everything is sent; in stages unless the client is `settled`: not sending any more (RFC 9112 9.6)."""
+        self._closing = True
+        self._disarm()
+        transport = self.transport
+        if transport is None:
+            return
+        if self._eof or (settled and not self._reading_paused) or not transport.can_write_eof():
+            transport.close()
+            if transport.get_write_buffer_size():
+                self._arm(LINGER, LINGER_SECONDS)
+            return
+        # A close now would reset the connection, and the reset can overtake the answer.
+        self._linger_left_bytes = LINGER_BYTES
+        self._arm(LINGER, LINGER_SECONDS)
+        if self._reading_paused:
+            self._reading_paused = False
+            transport.resume_reading()
+        end_sending(transport)
+
+    def _linger(self, size_bytes: int) -> None:
+        """Bytes have come in after the end."""
+        self._linger_left_bytes -= size_bytes
+        if self._deadline_kind == LINGER and self._linger_left_bytes < 0:
+            self._abort()
+
+    def _lingered(self) -> None:
+        """The time of a lingering close is up."""
+        if self._client_takes(LINGER_SECONDS):
+            self._arm(LINGER, LINGER_SECONDS)
+        else:
+            self._abort()
+
+    def _abort(self) -> None:
+        self._closing = True
+        self._disarm()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _lost(self) -> None:
+        """The connection is gone."""
+        context = self._context
+        self.transport = None
+        self._closing = True
+        context.server_state.connections.discard(self)
+        if context.is_tracing:
+            trace(self.client, "HTTP connection lost")
+        context.timers.remove(self._deadline)
+        self._wake_drainers()
