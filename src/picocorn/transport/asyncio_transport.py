@@ -43,7 +43,7 @@ async def listen_with_loop(
     loop = asyncio.get_running_loop()
     server: asyncio.AbstractServer
     if sock.family != getattr(socket, "AF_UNIX", None):
-        server = await loop.create_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, ssl=ssl)
+        server: asyncio.AbstractServer = await loop.create_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, ssl=ssl)
     else:
         server = await _create_unix_server(loop, protocol_factory, sock, ssl)
     sock.listen(backlog)  # the queue is as long as was asked for
