@@ -174,6 +174,19 @@ def test_never_reading_client_that_leaves(server: Served, target: bytes, how: st
     assert seen(server)["send refused"] == refused + 1
 
 
+@pytest.mark.parametrize("taken", [0, MIB])
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_endless_stream_whose_client_leaves(server: Served, how: str, taken: int) -> None:
+    """From then on send() must not pretend: an application that waits for nothing else would hold the loop for ever."""
+    refused = seen(server).get("send refused", 0)
+    client = server.connect()
+    client.send(get(b"/torrent"))
+    client.read_exactly(taken or 1)
+    getattr(client, how)()
+    until_true(lambda: seen(server).get("writing") == 0, "the application has ended")
+    assert seen(server)["send refused"] == refused + 1
+
+
 # -- the rude
 
 

@@ -328,6 +328,8 @@ class HTTP1Protocol(StreamConnection):
         self._send(out)
         if end:
             self._response_ended()
+        else:
+            self._notice_loss()
         return self._writing_paused
 
     def write_trailers(self, headers: list[Iterable[bytes]]) -> bool:

@@ -39,6 +39,7 @@ cdef class StreamConnection(Wire):
     @cython.locals(waiters=list)
     cdef object _wake_drainers(self)
     cdef object _send(self, list out)
+    cdef object _notice_loss(self)
     cdef object _set_reading(self, bint pause)
     cdef object _arm(self, int kind, double seconds)
     cdef object _disarm(self)

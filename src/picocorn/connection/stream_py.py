@@ -124,6 +124,15 @@ class StreamConnection(Wire):
         elif out and not transport.is_closing():  # asyncio would watch the descriptor beyond its close
             transport.writelines(out)
 
+    def _notice_loss(self) -> None:
+        """Block the output if the last write has found the client gone.
+
+        connection_lost() needs a turn of the loop to say so, and an application that waits for nothing but `send` would never
+        give it one. Asked where more is to come only: the end of a response lets go of the loop anyway.
+        """
+        if not self._closing and self.transport is not None and self.transport.is_closing():
+            self._writing_paused = True
+
     # -- input and its back-pressure
 
     def _set_reading(self, pause: bool) -> None:

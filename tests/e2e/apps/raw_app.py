@@ -125,6 +125,19 @@ async def events(scope: Any, receive: Any, send: Any) -> None:
         seen["writing"] -= 1
 
 
+async def torrent(scope: Any, receive: Any, send: Any) -> None:
+    """Sends for ever and waits for nothing but `send`: when that never waits and never raises, nobody else has a turn."""
+    await start(send)
+    seen["writing"] += 1
+    try:
+        while True:
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+    except OSError:
+        seen["send refused"] += 1
+    finally:
+        seen["writing"] -= 1
+
+
 async def break_off(scope: Any, receive: Any, send: Any) -> None:
     """Dies in the middle of its response."""
     await start(send)
@@ -193,6 +206,7 @@ ROUTES = {
     "/open": open_gate,
     "/large": large,
     "/events": events,
+    "/torrent": torrent,
     "/break-off": break_off,
     "/raise": raise_early,
     "/nap": nap,
