@@ -178,6 +178,9 @@ class HTTP1Protocol(StreamConnection):
         """Do the next thing there is to do. Returns False when there is nothing until something happens."""
         cycle = self._cycle
         if cycle is None:
+            if self._begun:
+                # The answer to the request before may have found the client gone: nobody waits for the others.
+                self._notice_loss()
             if self._writing_paused:
                 return False
             if self._begun >= REQUESTS_PER_TURN:
