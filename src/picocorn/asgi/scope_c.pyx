@@ -9,6 +9,8 @@ from libc.string cimport memchr
 
 from ..http1.parser_c cimport RequestHead
 
+from .scope_template import SPEC_VERSION, scope_template
+
 
 cdef inline int hex_value(unsigned char c) noexcept:
     if c'0' <= c <= c'9':
@@ -54,27 +56,11 @@ cdef class ScopeBuilder:
 
     def __init__(self, *, server, client, str scheme, str root_path, dict app_state, str asgi_version, tuple extensions):
         self._app_state = app_state
-        self._asgi = {"version": asgi_version, "spec_version": "2.5"}
+        self._asgi = {"version": asgi_version, "spec_version": SPEC_VERSION}
         self._extensions = extensions
         self._root_path = root_path
         self._root_path_bytes = root_path.encode("utf-8")
-        # The order of the keys is the order in which people read a printed scope.
-        self._template = {
-            "type": "http",
-            "asgi": None,
-            "http_version": "1.1",
-            "server": server,
-            "client": client,
-            "scheme": scheme,
-            "method": "",
-            "root_path": root_path,
-            "path": "",
-            "raw_path": b"",
-            "query_string": b"",
-            "headers": None,
-            "state": None,
-            "extensions": None,
-        }
+        self._template = scope_template(server, client, scheme, root_path)
 
     cpdef dict build(self, RequestHead head):
         """Return a new scope for `head`. Every dict and list in it is the request's own (asgi C11)."""

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ..http1.parser_py import RequestHead
+from .scope_template import SPEC_VERSION, scope_template
 
 __all__ = ["ScopeBuilder"]
 
@@ -34,27 +35,11 @@ class ScopeBuilder:
         extensions: tuple[str, ...],
     ) -> None:
         self._app_state = app_state
-        self._asgi = {"version": asgi_version, "spec_version": "2.5"}
+        self._asgi = {"version": asgi_version, "spec_version": SPEC_VERSION}
         self._extensions = extensions
         self._root_path = root_path
         self._root_path_bytes = root_path.encode("utf-8")
-        # The order of the keys is the order in which people read a printed scope.
-        self._template: dict[str, Any] = {
-            "type": "http",
-            "asgi": None,
-            "http_version": "1.1",
-            "server": server,
-            "client": client,
-            "scheme": scheme,
-            "method": "",
-            "root_path": root_path,
-            "path": "",
-            "raw_path": b"",
-            "query_string": b"",
-            "headers": None,
-            "state": None,
-            "extensions": None,
-        }
+        self._template: dict[str, Any] = scope_template(server, client, scheme, root_path)
 
     def build(self, head: RequestHead) -> dict[str, Any]:
         """Return a new scope for `head`. Every dict and list in it is the request's own (asgi C11)."""

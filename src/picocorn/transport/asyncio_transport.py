@@ -41,7 +41,6 @@ async def listen_with_loop(
 ) -> AsyncioServer:
     """Accept on `sock` (bound, a stream) with `loop.create_server()`. Raises OSError if the socket cannot listen."""
     loop = asyncio.get_running_loop()
-    server: asyncio.AbstractServer
     if sock.family != getattr(socket, "AF_UNIX", None):
         server: asyncio.AbstractServer = await loop.create_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, ssl=ssl)
     else:
