@@ -16,7 +16,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 FUZZ_SECONDS ?= 60
 ARGS ?=
-SOURCES := src tests bench fuzz examples setup.py
+SOURCES := src tests bench fuzz examples scripts setup.py
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test build dev lint types pure c-test fuzz abuse bench dist clean
