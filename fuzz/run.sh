@@ -1,5 +1,6 @@
 #!/bin/sh
 # Every fuzz target, one after the other: `sh fuzz/run.sh SECONDS`, with the suite's python in PATH. Ends at the first finding.
+# Installs clang where apt-get can, as scripts/setup.sh does for the rest: libFuzzer comes with no other compiler.
 
 set -eu
 seconds=${1:-60}
@@ -7,8 +8,21 @@ here=$(dirname "$0")
 
 python "$here/twins_http1.py" --seconds "$seconds"
 
-if ! command -v clang > /dev/null; then
-    echo "fuzz: no clang here: the C target was not run (Debian 12: apt-get install clang libclang-rt-14-dev)" >&2
+apt_install() {
+    [ -r /etc/debian_version ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null || return 1
+    echo "fuzz: installing $* with apt-get" >&2
+    apt-get update -qq > /dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" > /dev/null
+}
+
+# Debian keeps the sanitizers' and the fuzzer's runtime apart from the compiler.
+has_runtime() { echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -x c - -fsanitize=fuzzer,address -o /dev/null 2> /dev/null; }
+
+command -v clang > /dev/null || apt_install clang || true
+if command -v clang > /dev/null && ! has_runtime; then
+    apt_install "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" || true
+fi
+if ! command -v clang > /dev/null || ! has_runtime; then
+    echo "fuzz: no clang with libFuzzer here: the C target was not run (Debian 12: apt-get install clang libclang-rt-14-dev)" >&2
     exit 1
 fi
 make -s -C "$here" http1 SECONDS="$seconds" PYTHON=python
