@@ -16,7 +16,7 @@ from .trace import is_tracing
 
 if TYPE_CHECKING:
     from ..asgi.proxy_headers import TrustedHosts
-    from .access_log import AccessLog
+    from .access_log_py import AccessLog
 
 __all__ = ["ConnectionContext", "ServerState"]
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..asgi.proxy_headers import ProxyHeadersMiddleware
 from ..base.native import NATIVE
+from ..connection import access_log as chosen_access_log
+from ..connection import access_log_py, context_py, http1, http1_py
 from ..connection import context as chosen_context
-from ..connection import context_py, http1, http1_py
-from ..connection.access_log import AccessLog
 from ..transport.listen import listen
 from .sockets import adopt_fd, bind_tcp, bind_unix
 
 if TYPE_CHECKING:
     from .config import Config
+    from .log_shortcut import LineShortcut
     from .sockets import UnixSocketFile
 
 __all__ = ["ServerState", "open_listeners", "own_sockets"]
@@ -37,11 +38,11 @@ def own_sockets(config: Config) -> tuple[list[socket.socket], UnixSocketFile | N
 
 
 async def open_listeners(
-    config: Config, state: ServerState, app_state: dict[str, Any], sockets: Sequence[socket.socket]
+    config: Config, state: ServerState, app_state: dict[str, Any], sockets: Sequence[socket.socket], shortcut: LineShortcut
 ) -> list[Any]:
     """Accept connections on `sockets`; returns objects like asyncio.Server. Raises OSError, ImportFromStringError."""
     protocol_class = config.http_protocol_class
-    factory = _protocol_factory(protocol_class, config, state, app_state)
+    factory = _protocol_factory(protocol_class, config, state, app_state, shortcut)
     if factory is None:
         return await _foreign_listeners(protocol_class, config, state, app_state, sockets)
     native = NATIVE and not issubclass(protocol_class, http1_py.HTTP1Protocol)
@@ -49,7 +50,7 @@ async def open_listeners(
 
 
 def _protocol_factory(
-    protocol_class: Any, config: Config, state: ServerState, app_state: dict[str, Any]
+    protocol_class: Any, config: Config, state: ServerState, app_state: dict[str, Any], shortcut: LineShortcut
 ) -> Callable[[], Any] | None:
     """What makes a protocol of ours for each connection; None for a class that is not one of ours."""
     if not isinstance(protocol_class, type):
@@ -57,8 +58,10 @@ def _protocol_factory(
     # The pure protocol has its own kind of context: pure all the way down.
     if issubclass(protocol_class, http1_py.HTTP1Protocol):
         context_class: Any = context_py.ConnectionContext
+        access_log_class: Any = access_log_py.AccessLog
     elif issubclass(protocol_class, http1.HTTP1Protocol):
         context_class = chosen_context.ConnectionContext
+        access_log_class = chosen_access_log.AccessLog
     else:
         return None
     app = config.loaded_app
@@ -79,7 +82,7 @@ def _protocol_factory(
         request_header_seconds=config.timeout_request_header,
         request_body_seconds=config.timeout_request_body,
         limit_concurrency=config.limit_concurrency,
-        access_log=AccessLog(access) if config.access_log and access.hasHandlers() else None,
+        access_log=access_log_class(access, shortcut) if config.access_log and access.hasHandlers() else None,
         trusted_hosts=trusted,
         reset_contextvars=config.reset_contextvars,
         asgi_version=config.asgi_version,

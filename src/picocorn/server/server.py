@@ -26,6 +26,7 @@ from .config import STARTUP_FAILURE, Config, log_running
 from .drain import LAST_STEPS_SECONDS, drain
 from .formatters import style
 from .listeners import ServerState, open_listeners, own_sockets
+from .log_shortcut import LineShortcut
 from .signals import HANDLED_SIGNALS, Watchdog, flush_output, handlers
 from .sockets import UnixSocketFile, describe
 
@@ -62,6 +63,7 @@ class Server:
         self._captured_signals: list[int] = []
         self._watchdog = Watchdog()
         self._socket_file: UnixSocketFile | None = None
+        self._log_shortcut: LineShortcut | None = None
 
     @functools.cached_property
     def limit_max_requests(self) -> int | None:
@@ -88,7 +90,11 @@ class Server:
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on the running loop. In the main thread, signals end it; they are raised anew once it has ended."""
         with self.capture_signals():
-            await self._serve(sockets)
+            try:
+                await self._serve(sockets)
+            finally:
+                # However it ends: cancelled by what an application has raised through the loop, too.
+                self._close_access_log()
 
     async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
         process_id = os.getpid()
@@ -117,7 +123,10 @@ class Server:
         try:
             if sockets is None:
                 listening, self._socket_file = own_sockets(self.config)
-            self.servers = await open_listeners(self.config, self.server_state, self.lifespan.state, listening)
+            self._log_shortcut = LineShortcut(asyncio.get_running_loop())
+            self.servers = await open_listeners(
+                self.config, self.server_state, self.lifespan.state, listening, self._log_shortcut
+            )
         except (OSError, ImportFromStringError) as error:
             logger.error("%s", error)
             for sock in listening:
@@ -172,6 +181,7 @@ class Server:
                 await asyncio.wait_for(server.wait_closed(), CLOSE_SECONDS)
         if not self.force_exit:
             await self._shutdown_lifespan(timeout)
+        self._close_access_log()
 
     async def _shutdown_lifespan(self, timeout_seconds: float | None) -> None:
         if self._watchdog.armed and timeout_seconds:
@@ -222,6 +232,10 @@ class Server:
     def _refresh_default_headers(self) -> None:
         date = [(b"date", formatdate(usegmt=True).encode())] if self.config.date_header else []
         self.server_state.default_headers = date + self.config.encoded_headers
+
+    def _close_access_log(self) -> None:
+        if self._log_shortcut is not None:
+            self._log_shortcut.close()
 
     def _remove_socket_file(self) -> None:
         if self._socket_file is not None:

@@ -1,0 +1,17 @@
+"""Chooses the body of what makes a line of the access log: native when the extensions are loaded, pure otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..base.native import NATIVE, half_built
+
+if TYPE_CHECKING or not NATIVE:
+    from .access_line_py import LineFormat, Watch
+else:
+    try:
+        from .access_line_c import LineFormat, Watch
+    except ImportError as error:
+        raise half_built(__name__) from error
+
+__all__ = ["LineFormat", "Watch"]
