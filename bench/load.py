@@ -1,195 +1,146 @@
-"""Compares servers end to end with wrk: interleaved rounds, answers checked, ratios printed.
+"""Compares picocorn with its peers from PyPI, end to end: the command of the benchmark suite. docs/benchmarks.md explains it.
 
-Each server is started once, pinned to one core with wrk on another, and measured in turn round after round, so that what the
-machine does meanwhile hits all of them alike. Only ratios within one run mean anything.
-
-    python bench/load.py --rounds 5 --seconds 4 --json bench/results/first.json
+python bench/load.py                            the five-minute selection, into bench/results/quick.json and .md
+python bench/load.py --full                     every server and every workload, into bench/results/full.json and .md
+python bench/load.py --full --resume            goes on where that run was ended
+python bench/load.py --servers picocorn uvicorn --workloads raw fastapi --name mine
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
 import os
-import platform
-import re
 import shutil
-import socket
-import statistics
-import subprocess
+import signal
 import sys
 import time
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-APPS = Path(__file__).parent / "apps"
+import idle
+import rounds
+import startup
+import store
+from environment import commit, fingerprint, machine
+from launch import Stable
+from peers import BY_NAME, FLOOR, NEWEST, PEERS, Peer
+from report import detailed
+from workloads import IDLE, NAMES, SPECIAL_TITLES, STARTUP, WORKLOADS
 
-#: what all of them are started with
-QUIET = "{app} --port {port} --app-dir {apps} --no-access-log --log-level warning"
-
-#: server name -> arguments of the interpreter
-SERVERS = {
-    "picocorn": f"-m picocorn {QUIET}",
-    "picocorn (pure Python)": f"-m picocorn {QUIET} --http pure",
-    "uvicorn": f"-m uvicorn {QUIET} --http httptools --loop uvloop",
-    "uvicorn (h11)": f"-m uvicorn {QUIET} --http h11 --loop uvloop",
-}
-
-#: workload name -> (application, status line expected, content expected)
-WORKLOADS = {
-    "raw ASGI": ("raw:app", b"Hello, World!"),
-    "Starlette JSON": ("starlette_json:app", b'{"message":"Hello, World!"}'),
-    "FastAPI JSON": ("fastapi_json:app", b'{"message":"Hello, World!"}'),
-}
+TOOLS = {"wrk": "wrk", "taskset": "util-linux", "setpriv": "util-linux"}
+QUICK_SERVERS = ("picocorn", "uvicorn", "granian", "peregrine", "weft", "h2corn", "fastpysgi")
+TITLES = {**{workload.name: workload.title for workload in WORKLOADS}, **SPECIAL_TITLES}
+BY_WORKLOAD = {workload.name: workload for workload in WORKLOADS}
 
 
-@dataclass
-class Result:
-    """What one server did on one workload."""
-
-    server: str
-    workload: str
-    requests_per_second: list[float] = field(default_factory=list)
-    cpu_microseconds: list[float] = field(default_factory=list)
-    p99_milliseconds: list[float] = field(default_factory=list)
-    rss_kib: int = 0
-
-
-class Server:
-    """One server process, pinned to a core."""
-
-    def __init__(self, python: str, command: str, app: str, core: int) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        arguments = [part.format(app=app, port=self.port, apps=APPS) for part in command.split()]
-        self.process = subprocess.Popen(["taskset", "-c", str(core), python, *arguments])
-        self._await_start()
-
-    def _await_start(self) -> None:
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise SystemExit(f"{self.process.args} ended with {self.process.returncode}")
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise SystemExit(f"{self.process.args} does not listen")
-
-    def check(self, content: bytes) -> None:
-        """Raise SystemExit unless it answers `GET /` with 200 and `content`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        for _ in range(3):
-            connection.request("GET", "/")
-            response = connection.getresponse()
-            body = response.read()
-            if response.status != 200 or body != content:
-                raise SystemExit(f"{self.process.args} answers {response.status} {body!r}, not {content!r}")
-        connection.close()
-
-    def cpu_nanoseconds(self) -> int:
-        """CPU time of all its threads so far."""
-        tasks = Path(f"/proc/{self.process.pid}/task")
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir())
-
-    def rss_kib(self) -> int:
-        """Resident memory."""
-        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())
-        return int(found[1]) if found else 0
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.terminate()
-        self.process.wait(30)
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line, with what depends on --full filled in."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="all servers and all workloads, about 30 minutes")
+    parser.add_argument("--name", help="of the results (full or quick)")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that are stored, measure the others")
+    parser.add_argument("--servers", nargs="+", choices=list(BY_NAME), metavar="SERVER", help=", ".join(BY_NAME))
+    parser.add_argument("--workloads", nargs="+", choices=NAMES, metavar="WORKLOAD", help=", ".join(NAMES))
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (3, or 2 without --full)")
+    parser.add_argument("--seconds", type=int, default=2, help="of a round")
+    parser.add_argument("--server-core", type=int, default=0)
+    parser.add_argument("--client-core", type=int, default=1)
+    parser.add_argument("--upgrade", action="store_true", help="take newer peers where the package index has them")
+    parser.add_argument("--no-install", action="store_true", help="measure what is installed, also an older picocorn")
+    options = parser.parse_args(arguments)
+    quick = [workload.name for workload in WORKLOADS if workload.quick]
+    options.name = options.name or ("full" if options.full else "quick")
+    options.servers = options.servers or list(BY_NAME if options.full else QUICK_SERVERS)
+    options.workloads = options.workloads or list(NAMES if options.full else quick)
+    options.rounds = options.rounds or (3 if options.full else 2)
+    return options
 
 
-def run_wrk(port: int, seconds: int, connections: int, core: int) -> tuple[int, float, float]:
-    """Return requests answered, requests per second, and the 99th percentile in milliseconds."""
-    command = f"taskset -c {core} wrk -t1 -c{connections} -d{seconds}s --latency http://127.0.0.1:{port}/"
-    out = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in out or "Socket errors" in out:
-        raise SystemExit(f"wrk met errors:\n{out}")
-    requests = int(re.search(r"(\d+) requests in", out)[1])  # type: ignore[index]
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])  # type: ignore[index]
-    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", out).groups()  # type: ignore[union-attr]
-    return requests, rate, float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+def entrants(name: str, servers: list[str]) -> list[Peer]:
+    """Those of `servers` that take part in the workload called `name`."""
+    wanted = [BY_NAME[server] for server in servers]
+    if name == STARTUP:
+        # These two are the same command and the same package once more.
+        return [peer for peer in wanted if peer.python == NEWEST and peer.name not in {FLOOR, "uvicorn (h11)"}]
+    if name == IDLE:
+        return [peer for peer in wanted if peer.python == NEWEST and peer.name != FLOOR]
+    workload = BY_WORKLOAD[name]
+    return [peer for peer in wanted if (peer.python == NEWEST or workload.oldest) and (peer.name != FLOOR or workload.floor)]
 
 
-def measure(options: argparse.Namespace, workload: str) -> list[Result]:
-    """Run all servers on one workload, interleaved."""
-    app, content = WORKLOADS[workload]
-    servers = {name: Server(options.python, SERVERS[name], app, options.server_core) for name in options.servers}
-    results = {name: Result(name, workload) for name in servers}
+def measure(stable: Stable, name: str, servers: list[Peer], options: argparse.Namespace) -> dict[str, Any]:
+    """The cells of one row."""
+    special: dict[str, Callable[[Stable, Peer], dict[str, Any]]] = {IDLE: idle.measure, STARTUP: startup.measure}
+    if name in special:
+        return {peer.name: special[name](stable, peer) for peer in servers}
+    effort = rounds.Effort(options.rounds, options.seconds, options.client_core)
+    return rounds.measure(stable, BY_WORKLOAD[name], servers, effort, say)
+
+
+def say(text: str) -> None:
+    """Tell whoever waits."""
+    print(text, flush=True)
+
+
+def check_tools(options: argparse.Namespace) -> None:
+    """End with a line when the machine cannot run the suite."""
+    if sys.platform != "linux":
+        raise SystemExit("bench: needs Linux: CPU time is read from /proc")
+    for tool, package in TOOLS.items():
+        if shutil.which(tool) is None:
+            raise SystemExit(f"bench: {tool} is not installed (on Debian: apt-get install {package})")
+    cores = os.sched_getaffinity(0)
+    if not {options.server_core, options.client_core} <= cores:
+        raise SystemExit(f"bench: needs two cores, for the servers and for wrk; there are {sorted(cores)}")
+
+
+def begin(path: Path, stable: Stable, options: argparse.Namespace) -> store.Results:
+    """New results, or the stored ones with --resume."""
+    about = {
+        "commit": commit(),
+        # What is measured: with --no-install that may be older than the tree.
+        "fingerprint": next((e.picocorn for e in stable.environments.values() if e.picocorn), None),
+        "effort": {"rounds": options.rounds, "seconds": options.seconds},
+        "machine": machine(),
+        "versions": stable.versions(),
+        "missing": stable.missing,
+    }
+    if options.no_install and about["fingerprint"] != fingerprint():
+        about["commit"] = "unknown"
+    wanted = store.new(about)
+    if not (options.resume and path.exists()):
+        return wanted
     try:
-        for server in servers.values():
-            server.check(content)
-            run_wrk(server.port, 1, options.connections, options.client_core)
-        for _ in range(options.rounds):
-            for name, server in servers.items():
-                before = server.cpu_nanoseconds()
-                requests, rate, p99 = run_wrk(server.port, options.seconds, options.connections, options.client_core)
-                results[name].cpu_microseconds.append((server.cpu_nanoseconds() - before) / 1000 / requests)
-                results[name].requests_per_second.append(rate)
-                results[name].p99_milliseconds.append(p99)
-                server.check(content)
-                results[name].rss_kib = server.rss_kib()
-    finally:
-        for server in servers.values():
-            server.stop()
-    return list(results.values())
-
-
-def table(results: list[Result], baseline: str) -> str:
-    """Markdown: one row a server and workload, ratios of medians to `baseline`."""
-    lines = ["| workload | server | requests/s | x uvicorn | CPU us/request | p99 ms |", "|---|---|---|---|---|---|"]
-    for result in results:
-        base = next(r for r in results if r.workload == result.workload and r.server == baseline)
-        rate = statistics.median(result.requests_per_second)
-        ratio = rate / statistics.median(base.requests_per_second)
-        cpu = statistics.median(result.cpu_microseconds)
-        p99 = statistics.median(result.p99_milliseconds)
-        lines.append(f"| {result.workload} | {result.server} | {rate:,.0f} | {ratio:.2f} | {cpu:.1f} | {p99:.2f} |")
-    return "\n".join(lines)
-
-
-def versions() -> dict[str, str]:
-    """What was measured, on what."""
-    found = {"python": platform.python_version(), "cores": str(os.cpu_count()), "system": platform.system()}
-    for package in ("picocorn", "uvicorn", "uvloop", "httptools", "starlette", "fastapi"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "-"
-    return found
+        return store.resume(store.load(path), wanted)
+    except store.CannotResumeError as error:
+        raise SystemExit(f"bench: {path.name} cannot be gone on with: {error}; run it without --resume") from None
 
 
 def main() -> None:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--python", default=sys.executable, help="interpreter with all the servers installed")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--server-core", type=int, default=0)
-    parser.add_argument("--client-core", type=int, default=1)
-    parser.add_argument("--servers", nargs="+", default=list(SERVERS), choices=list(SERVERS))
-    parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
-    parser.add_argument("--json", type=Path, help="file to store the results in")
-    options = parser.parse_args()
-    for tool in ("wrk", "taskset"):
-        if shutil.which(tool) is None:
-            raise SystemExit(f"{tool} is not installed (on Debian: apt-get install wrk util-linux)")
-    results = [result for workload in options.workloads for result in measure(options, workload)]
-    print(table(results, "uvicorn" if "uvicorn" in options.servers else options.servers[0]))
-    print(versions())
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        stored = {"versions": versions(), "results": [asdict(result) for result in results]}
-        options.json.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    options = parse_arguments()
+    check_tools(options)
+    # A polite kill ends the servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended; --resume goes on"))
+    stable = Stable(options.server_core)
+    stable.prepare([BY_NAME[name] for name in options.servers], install=not options.no_install, upgrade=options.upgrade)
+    for server, reason in stable.missing.items():
+        say(f"{server}: {reason}")
+    path = store.FOLDER / f"{options.name}.json"
+    stored = begin(path, stable, options)
+    began = time.monotonic()
+    for name in options.workloads:
+        missing = store.unmeasured(stored, name, [peer.name for peer in entrants(name, options.servers)])
+        if not missing:
+            continue
+        say(f"[{time.monotonic() - began:4.0f} s] {TITLES[name]}")
+        store.add(stored, name, TITLES[name], measure(stable, name, [BY_NAME[server] for server in missing], options))
+        store.save(path, stored)
+    markdown = detailed(stored, [name for name in NAMES if name in stored["rows"]], [peer.name for peer in PEERS])
+    path.with_suffix(".md").write_text(markdown, encoding="utf-8")
+    say(f"[{time.monotonic() - began:4.0f} s] done\n\n{markdown}")
+    say(f"stored as {path} and {path.with_suffix('.md').name}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,7 @@
+"""The one error of the suite: a server that does not do what a row asks of it."""
+
+from __future__ import annotations
+
+
+class BenchFailure(Exception):
+    """Ends the server's row, not the run. The text, one line, is what the table says after "fails:"."""

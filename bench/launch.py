@@ -1,0 +1,112 @@
+"""Starts a peer for a row: fills in its command line, and keeps the environments and folders that takes.
+
+Between peers.py, which knows command lines, and process.py, which knows processes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import peers
+from environment import FOLDER, Environment, compile_floor, find_pythons
+from failure import BenchFailure
+from peers import FLOOR, FRAMEWORKS, NEWEST, OLDEST, TWO_WORKERS, Peer
+from process import Server, free_port
+from workloads import KIB, pattern
+
+BENCH = Path(__file__).parent
+APPS = BENCH / "apps"
+
+
+@dataclass
+class Stable:
+    """All that can be started, and why the rest cannot."""
+
+    server_core: int
+    environments: dict[str, Environment] = field(default_factory=dict)
+    #: server -> why it cannot be had
+    missing: dict[str, str] = field(default_factory=dict)
+    #: names of the servers whose picocorn takes --workers
+    _workers_known: dict[str, bool] = field(default_factory=dict)
+    folder: Path = FOLDER / "run"
+    floor: Path = FOLDER / "floor"
+
+    def prepare(self, wanted: list[Peer], *, install: bool, upgrade: bool) -> None:
+        """Make environments and install what `wanted` needs; what fails becomes a note in `missing`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "file").write_bytes(pattern(50 * KIB))
+        pythons = find_pythons()
+        choices = {NEWEST: pythons[0] if pythons else None, OLDEST: next((p for p in pythons if p.series == OLDEST), None)}
+        for kind in sorted({peer.python for peer in wanted}):
+            ours = [peer for peer in wanted if peer.python == kind]
+            python = choices[kind]
+            if python is None:
+                self.missing.update({peer.name: f"no Python {kind} found" for peer in ours})
+                continue
+            environment = self.environments[kind] = Environment(python)
+            environment.open()
+            if install:
+                self._install(environment, kind, ours, upgrade)
+            self._note_failures(environment, ours)
+        if any(peer.name == FLOOR for peer in wanted):
+            self.floor, error = compile_floor()
+            if error:
+                self.missing[FLOOR] = error
+
+    def _install(self, environment: Environment, kind: str, wanted: list[Peer], upgrade: bool) -> None:
+        print(f"environment: {environment.folder} with Python {environment.python.path}", flush=True)
+        requirements = dict.fromkeys(peer.requirement for peer in wanted if peer.requirement)
+        environment.install([*requirements, *FRAMEWORKS[kind]], upgrade=upgrade)
+        if any(peer.ours for peer in wanted) and (error := environment.install_picocorn()):
+            # Without the newest there would be nothing to compare.
+            if kind == NEWEST:
+                raise SystemExit(f"bench: picocorn does not build: {error} (more in {environment.folder / 'pip.log'})")
+            self.missing.update({peer.name: f"does not install: {error}" for peer in wanted if peer.ours})
+
+    def _note_failures(self, environment: Environment, wanted: list[Peer]) -> None:
+        for peer in wanted:
+            if peer.requirement and (error := environment.installed.get(peer.requirement, "never installed")):
+                self.missing[peer.name] = f"does not install: {error}"
+            if peer.ours and environment.picocorn is None:
+                self.missing.setdefault(peer.name, "never installed")
+
+    def command(self, peer: Peer, way: str, app: str, port: int) -> list[str]:
+        """The words that start `peer`; raise BenchFailure when it cannot be started so."""
+        if peer.name in self.missing:
+            raise BenchFailure(self.missing[peer.name])
+        if way not in peer.commands:
+            raise BenchFailure(peer.notes.get(way, f"not measured with {way}"))
+        if peer.ours and way == TWO_WORKERS and not self._takes_workers(peer):
+            raise BenchFailure("has no --workers yet")
+        return self.fill(peer, peer.commands[way], app=app, port=port)
+
+    def fill(self, peer: Peer, command: str, app: str = "", port: int = 0) -> list[str]:
+        """`command` with everything in braces replaced, as words."""
+        folder = self.environments[peer.python].bin if peer.python in self.environments else Path()
+        places = {"bin": folder, "python": folder / "python", "bench": BENCH, "floor": self.floor, "app": app, "port": port}
+        return [word.format(**places) for word in command.split()]
+
+    def _takes_workers(self, peer: Peer) -> bool:
+        if peer.name not in self._workers_known:
+            help_text = subprocess.run(self.fill(peer, "{bin}/picocorn --help"), capture_output=True, text=True, check=False)
+            self._workers_known[peer.name] = "--workers" in help_text.stdout
+        return self._workers_known[peer.name]
+
+    def start(self, peer: Peer, way: str, app: str) -> Server:
+        """Start `peer`, and do not wait for it; raise BenchFailure when it cannot be started so."""
+        port = free_port()
+        command = self.command(peer, way, app, port)
+        log = self.folder / (f"{peer.name} {way}".replace(" ", "-") + ".log")
+        env = {"PYTHONPATH": str(APPS), "PICOCORN_BENCH_FILE": str(self.folder / "file")}
+        core = None if way == TWO_WORKERS else self.server_core
+        return Server(command, port, core=core, log=log, folder=APPS, env=env)
+
+    def versions(self) -> dict[str, dict[str, str]]:
+        """What is installed, for each Python in use."""
+        found = {}
+        for environment in self.environments.values():
+            python = ".".join(map(str, environment.python.version))
+            found[python] = environment.versions(peers.NAMED_PACKAGES)
+        return found

@@ -1,0 +1,276 @@
+"""The servers that are compared: what pip installs for each, and the command line for each way of starting it.
+
+Data only. Every server gets one worker on one thread, uvloop where it can run on it, and its own defaults otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+#: one worker, access log off: what every row is measured with unless it says otherwise
+QUIET = "quiet"
+#: as quiet, with one line for each request written to a file
+ACCESS_LOG = "access log"
+#: no option but the port, and the protocol where the server must be told
+DEFAULT = "default settings"
+#: two worker processes
+TWO_WORKERS = "two workers"
+#: as quiet, with connections that may be many and stay idle for long
+IDLE = "idle"
+
+NEWEST = "newest"
+OLDEST = "3.11"
+
+#: the server that all ratios are made to
+BASELINE = "uvicorn"
+#: the row of the raw workload that no server written in Python can pass
+FLOOR = "C floor"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One server. In `commands` {bin}, {python}, {bench}, {app} and {port} are filled in."""
+
+    name: str
+    #: what pip is asked for, with spaces between; None for picocorn, which comes from this checkout
+    requirement: str | None
+    #: distribution, for its version
+    package: str
+    #: what `import` is timed of
+    module: str
+    commands: dict[str, str]
+    #: way of starting -> why there is no command, or what to know about the figures
+    notes: dict[str, str] = field(default_factory=dict)
+    version_command: str = ""
+    python: str = NEWEST
+    baseline: str = BASELINE
+    #: takes part in this many rounds at most; None for all
+    rounds: int | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is picocorn in one form or another: not a peer to be better than."""
+        return self.package == "picocorn"
+
+    @property
+    def is_rival(self) -> bool:
+        """Whether it counts when the best peer is looked for."""
+        return not self.ours and self.python == NEWEST and self.name != FLOOR
+
+
+def _uvicorn_like(script: str, quiet: str = "") -> dict[str, str]:
+    """Ways of starting what takes uvicorn's options."""
+    start = f"{{bin}}/{script} {{app}} --port {{port}}"
+    silent = f"{start} --log-level warning --no-access-log {quiet}".strip()
+    return {
+        QUIET: silent,
+        ACCESS_LOG: f"{start} {quiet}".strip(),
+        DEFAULT: start,
+        TWO_WORKERS: f"{silent} --workers 2",
+        IDLE: f"{silent} --timeout-keep-alive 300",
+    }
+
+
+def _only(commands: dict[str, str], *ways: str) -> dict[str, str]:
+    return {way: commands[way] for way in ways}
+
+
+def _without(commands: dict[str, str], way: str) -> dict[str, str]:
+    return {name: command for name, command in commands.items() if name != way}
+
+
+_UVLOOP = "--loop uvloop"
+_GRANIAN = "{bin}/granian --interface asgi --port {port} --http 1 --no-ws --loop uvloop --runtime-mode st --runtime-threads 1"
+_GUNICORN = "{bin}/gunicorn {app} -k asgi -b 127.0.0.1:{port} --asgi-loop uvloop --http-parser auto --log-level warning"
+_HYPERCORN = "{bin}/hypercorn {app} -k uvloop -b 127.0.0.1:{port} --log-level warning"
+_PEREGRINE = "{bin}/peregrine {app} --protocol asgi --port {port} --log-level warning"
+_WEFT = "{bin}/weft {app} --protocol asgi --port {port} --log-level warning"
+_H2CORN = "{bin}/h2corn {app} --port {port} --loop uvloop --runtime-threads 1"
+_FASTPYSGI = "{python} {bench}/fastpysgi_run.py {app} {port}"
+_NO_LOG_BY_DEFAULT = "no access log by default"
+
+PEERS = (
+    Peer(
+        "picocorn",
+        None,
+        "picocorn",
+        "picocorn",
+        _uvicorn_like("picocorn"),
+        version_command="{bin}/picocorn --version",
+    ),
+    Peer(
+        "picocorn (pure)",
+        None,
+        "picocorn",
+        "picocorn",
+        _without(_uvicorn_like("picocorn", "--http pure"), DEFAULT),
+        notes={DEFAULT: "as picocorn: the default is native"},
+        rounds=2,
+    ),
+    Peer(
+        BASELINE,
+        "uvicorn[standard]",
+        "uvicorn",
+        "uvicorn",
+        _uvicorn_like("uvicorn", f"{_UVLOOP} --http httptools"),
+        version_command="{bin}/uvicorn --version",
+    ),
+    Peer(
+        "uvicorn (h11)",
+        "uvicorn[standard]",
+        "uvicorn",
+        "uvicorn",
+        _without(_uvicorn_like("uvicorn", f"{_UVLOOP} --http h11"), DEFAULT),
+        notes={DEFAULT: "as uvicorn: the default is httptools"},
+        rounds=2,
+    ),
+    Peer(
+        "granian",
+        "granian",
+        "granian",
+        "granian",
+        {
+            QUIET: f"{_GRANIAN} --log-level warning {{app}}",
+            ACCESS_LOG: f"{_GRANIAN} --access-log {{app}}",
+            DEFAULT: "{bin}/granian --interface asgi --port {port} {app}",
+            TWO_WORKERS: f"{_GRANIAN} --log-level warning --workers 2 {{app}}",
+            IDLE: f"{_GRANIAN} --log-level warning --backlog 16384 --backpressure 16384 {{app}}",
+        },
+        notes={DEFAULT: _NO_LOG_BY_DEFAULT},
+        version_command="{bin}/granian --version",
+    ),
+    Peer(
+        "gunicorn",
+        "gunicorn gunicorn_h1c",
+        "gunicorn",
+        "gunicorn",
+        {
+            QUIET: _GUNICORN,
+            ACCESS_LOG: f"{_GUNICORN} --access-logfile -",
+            DEFAULT: "{bin}/gunicorn {app} -k asgi -b 127.0.0.1:{port}",
+            TWO_WORKERS: f"{_GUNICORN} --workers 2",
+            IDLE: f"{_GUNICORN} --worker-connections 20000 --keep-alive 300",
+        },
+        notes={DEFAULT: _NO_LOG_BY_DEFAULT},
+        version_command="{bin}/gunicorn --version",
+        rounds=1,
+    ),
+    Peer(
+        "hypercorn",
+        "hypercorn",
+        "hypercorn",
+        "hypercorn",
+        {
+            QUIET: _HYPERCORN,
+            ACCESS_LOG: f"{_HYPERCORN} --access-logfile -",
+            DEFAULT: "{bin}/hypercorn {app} -b 127.0.0.1:{port}",
+            TWO_WORKERS: f"{_HYPERCORN} -w 2",
+            IDLE: f"{_HYPERCORN} --keep-alive 300",
+        },
+        notes={DEFAULT: _NO_LOG_BY_DEFAULT},
+        rounds=1,
+    ),
+    Peer(
+        "peregrine",
+        "peregrine-server",
+        "peregrine-server",
+        "peregrine",
+        {
+            QUIET: _PEREGRINE,
+            ACCESS_LOG: "{bin}/peregrine {app} --protocol asgi --port {port} --access-log",
+            DEFAULT: "{bin}/peregrine {app} --port {port}",
+            TWO_WORKERS: f"{_PEREGRINE} --workers 2",
+            IDLE: f"{_PEREGRINE} --max-connections 20000 --keep-alive 300000",
+        },
+        notes={DEFAULT: _NO_LOG_BY_DEFAULT},
+        version_command="{bin}/peregrine --version",
+    ),
+    Peer(
+        "weft",
+        "weft-server",
+        "weft-server",
+        "weft",
+        {
+            QUIET: _WEFT,
+            ACCESS_LOG: "{bin}/weft {app} --protocol asgi --port {port} --access-log",
+            DEFAULT: "{bin}/weft {app} --port {port}",
+            TWO_WORKERS: f"{_WEFT} --workers 2",
+            IDLE: f"{_WEFT} --max-connections 20000 --keep-alive 300",
+        },
+        notes={DEFAULT: _NO_LOG_BY_DEFAULT},
+        version_command="{bin}/weft --version",
+    ),
+    Peer(
+        "h2corn",
+        "h2corn",
+        "h2corn",
+        "h2corn",
+        {
+            QUIET: f"{_H2CORN} --no-access-log",
+            ACCESS_LOG: _H2CORN,
+            DEFAULT: "{bin}/h2corn {app} --port {port}",
+            TWO_WORKERS: f"{_H2CORN} --no-access-log --workers 2",
+            IDLE: f"{_H2CORN} --no-access-log --timeout-keep-alive 300",
+        },
+        version_command="{bin}/h2corn --version",
+    ),
+    Peer(
+        "fastpysgi",
+        "fastpysgi",
+        "fastpysgi",
+        "fastpysgi",
+        {
+            QUIET: _FASTPYSGI,
+            DEFAULT: "{bin}/fastpysgi {app} --host 127.0.0.1 --port {port}",
+            TWO_WORKERS: f"{_FASTPYSGI} --workers 2",
+            IDLE: _FASTPYSGI,
+        },
+        notes={DEFAULT: _NO_LOG_BY_DEFAULT, ACCESS_LOG: "has no access log"},
+        version_command="{bin}/fastpysgi --version",
+    ),
+    Peer(
+        "picocorn (3.11)",
+        None,
+        "picocorn",
+        "picocorn",
+        _only(_uvicorn_like("picocorn"), QUIET),
+        python=OLDEST,
+        baseline="uvicorn (3.11)",
+    ),
+    Peer(
+        "uvicorn (3.11)",
+        "uvicorn[standard]",
+        "uvicorn",
+        "uvicorn",
+        _only(_uvicorn_like("uvicorn", f"{_UVLOOP} --http httptools"), QUIET),
+        python=OLDEST,
+        baseline="uvicorn (3.11)",
+    ),
+    Peer(FLOOR, None, "", "", {QUIET: "{floor} {port}"}),
+)
+
+BY_NAME = {peer.name: peer for peer in PEERS}
+
+#: what the applications are made with; on the oldest Python only what its rows need
+FRAMEWORKS = {NEWEST: ("uvloop", "starlette", "fastapi", "django"), OLDEST: ("uvloop", "starlette", "fastapi")}
+
+#: packages whose versions the results name
+NAMED_PACKAGES = (
+    "picocorn",
+    "uvicorn",
+    "granian",
+    "gunicorn",
+    "gunicorn_h1c",
+    "hypercorn",
+    "peregrine-server",
+    "weft-server",
+    "h2corn",
+    "fastpysgi",
+    "uvloop",
+    "httptools",
+    "h11",
+    "starlette",
+    "fastapi",
+    "pydantic",
+    "django",
+)

@@ -1,0 +1,130 @@
+"""What the servers are asked to do: the rows of the results. Data, and the bytes of a request; knows no server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from peers import ACCESS_LOG, DEFAULT, QUIET, TWO_WORKERS
+
+HELLO = b"Hello, World!"
+KIB = 1024
+
+
+def pattern(length: int) -> bytes:
+    """Content of `length` bytes in which every byte value occurs; the applications make it in the same way."""
+    return (bytes(range(256)) * (length // 256 + 1))[:length]
+
+
+#: what a browser of today sends for a page
+BROWSER_FIELDS = (
+    ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"),
+    ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8"),
+    ("Accept-Encoding", "gzip, deflate, br, zstd"),
+    ("Accept-Language", "en-US,en;q=0.9,de;q=0.8"),
+    ("Cache-Control", "max-age=0"),
+    ("Cookie", "session=0123456789abcdef0123456789abcdef; theme=dark; consent=1"),
+    ("Sec-Ch-Ua", '"Chromium";v="130", "Google Chrome";v="130", "Not?A_Brand";v="99"'),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Sec-Fetch-Site", "same-origin"),
+    ("Upgrade-Insecure-Requests", "1"),
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. Host is a field of its own beside `fields`."""
+
+    method: str = "GET"
+    path: str = "/"
+    fields: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    #: so many requests are sent at once, then so many answers awaited
+    pipeline: int = 1
+    #: the connection ends with the answer
+    closes: bool = False
+
+    def wire(self) -> bytes:
+        """The request as bytes."""
+        fields = [("Host", "127.0.0.1"), *self.fields]
+        fields += [("Content-Length", str(len(self.body)))] if self.body else []
+        fields += [("Connection", "close")] if self.closes else []
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        return f"{self.method} {self.path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + self.body
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A row: an application, a request, the content of the right answer, and how hard and of which servers it is asked."""
+
+    name: str
+    title: str
+    app: str
+    content: bytes = HELLO
+    request: Request = field(default_factory=Request)
+    connections: int = 64
+    #: how the server is started: one of the keys of Peer.commands
+    way: str = QUIET
+    #: also on the oldest Python
+    oldest: bool = False
+    #: also answered by the C floor
+    floor: bool = False
+    #: belongs to the five-minute selection
+    quick: bool = False
+
+
+def _post(length: int, quick: bool = False) -> Workload:
+    body = pattern(length * KIB)
+    request = Request("POST", fields=(("Content-Type", "application/octet-stream"),), body=body)
+    return Workload(f"post-{length}k", f"POST echo, {length} KiB", "raw:app", body, request, quick=quick)
+
+
+def _body(length: int, framed: bool) -> Workload:
+    name, marked = ("", "with") if framed else ("-unframed", "without")
+    app = f"plain:{'one' if length == 1 else 'ten'}_kib{'' if framed else '_unframed'}"
+    return Workload(f"body-{length}k{name}", f"{length} KiB body, {marked} Content-Length", app, pattern(length * KIB))
+
+
+#: Not in the order in which pydantic writes them out, and with a default left out: the model works both ways.
+ORDER = (
+    b'{"price": 12.5, "name": "teapot", "tags": ["kitchen", "short", "stout"], "owner": {"id": 418, "email": "tea@pot.example"}}'
+)
+ORDERED = (
+    b'{"name":"teapot","price":12.5,"quantity":1,"tags":["kitchen","short","stout"],"owner":{"id":418,"email":"tea@pot.example"}}'
+)
+MESSAGE = b'{"message":"Hello, World!"}'
+JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
+
+WORKLOADS = (
+    Workload("raw", "raw ASGI, `GET /`", "raw:app", oldest=True, floor=True, quick=True),
+    Workload("default", "the same, default settings", "raw:app", way=DEFAULT, quick=True),
+    Workload("access-log", "the same, access log to a file", "raw:app", way=ACCESS_LOG),
+    Workload("browser", "12 browser headers", "raw:app", request=Request(fields=BROWSER_FIELDS)),
+    _body(1, True),
+    _body(1, False),
+    _body(10, True),
+    _body(10, False),
+    _post(1),
+    _post(10, quick=True),
+    _post(100),
+    Workload("file", "50 KiB file", "plain:file", pattern(50 * KIB)),
+    Workload("stream", "8 x 16 KiB streamed", "plain:stream", pattern(16 * KIB) * 8),
+    Workload("mebibyte", "1 MiB body, 16 connections", "plain:one_mib", pattern(KIB * KIB), connections=16),
+    Workload("sleep-64", "awaits `sleep(0.001)`, 64 connections", "plain:sleeps"),
+    Workload("sleep-512", "awaits `sleep(0.001)`, 512 connections", "plain:sleeps", connections=512),
+    Workload("pipeline", "16 pipelined requests", "raw:app", request=Request(pipeline=16)),
+    Workload("close", "a connection per request", "raw:app", request=Request(closes=True)),
+    Workload("starlette", "Starlette JSON", "starlette_json:app", MESSAGE, oldest=True, quick=True),
+    Workload("fastapi", "FastAPI JSON", "fastapi_json:app", MESSAGE, oldest=True, quick=True),
+    Workload("fastapi-model", "FastAPI, model in and out", "fastapi_model:app", ORDERED, Request("POST", "/", JSON, ORDER)),
+    Workload("django", "Django JSON", "django_json:app", MESSAGE, quick=True),
+    Workload("middleware", "Starlette BaseHTTPMiddleware", "starlette_middleware:app", MESSAGE),
+    Workload("two-workers", "two workers on both cores, beside wrk", "raw:app", way=TWO_WORKERS),
+)
+
+#: measured by other means than wrk
+IDLE = "idle"
+STARTUP = "start-up"
+SPECIAL_TITLES = {IDLE: "idle connections", STARTUP: "start-up"}
+
+NAMES = (*(workload.name for workload in WORKLOADS), IDLE, STARTUP)
