@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.native import half_built
 from .asyncio_transport import listen_with_loop
 from .listening import ListeningServer
+from .memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import ssl as ssl_module
@@ -59,6 +60,7 @@ async def listen(
         # protocol number, as most are.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         keep_alive(sock)
+    keep_freed_memory()
     sock.setblocking(False)
     sock.listen(backlog)  # here and not only in the loop: uvloop tells nobody when it fails
     if native and ssl is None and sys.platform == "linux":
