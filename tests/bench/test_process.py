@@ -1,0 +1,75 @@
+"""CPU time and memory are those of a process, its threads, its children and theirs; read from a made-up /proc."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from failure import BenchFailure
+from process import Server, cpu_nanoseconds, free_port, rss_kib, spent_nanoseconds, tree
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the suite reads /proc")
+
+
+def add_process(proc: Path, pid: int, parent: int, threads: dict[int, int], rss: int, name: str = "python3") -> None:
+    folder = proc / str(pid)
+    folder.mkdir(parents=True)
+    (folder / "stat").write_text(f"{pid} ({name}) S {parent} {pid} {pid} 0 -1\n")
+    (folder / "status").write_text(f"Name:\t{name}\nVmPeak:\t  99999 kB\nVmRSS:\t  {rss} kB\n")
+    for thread, nanoseconds in threads.items():
+        (folder / "task" / str(thread)).mkdir(parents=True)
+        (folder / "task" / str(thread) / "schedstat").write_text(f"{nanoseconds} 12345 678\n")
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    (tmp_path / "self").mkdir()
+    add_process(tmp_path, 1, 0, {1: 10**15}, 500)
+    add_process(tmp_path, 20, 1, {20: 1000, 21: 200}, 30_000)
+    add_process(tmp_path, 30, 20, {30: 50, 31: 7}, 20_000, name="a) (worker")
+    add_process(tmp_path, 40, 30, {40: 3}, 1_000)
+    add_process(tmp_path, 50, 1, {50: 10**12}, 9_000)
+    return tmp_path
+
+
+def test_tree_is_all_that_descends(proc: Path) -> None:
+    assert sorted(tree(20, proc)) == [20, 30, 40]
+
+
+def test_cpu_time_of_all_threads_and_children(proc: Path) -> None:
+    assert cpu_nanoseconds(20, proc) == {"20/20": 1000, "20/21": 200, "30/30": 50, "30/31": 7, "40/40": 3}
+    assert cpu_nanoseconds(99, proc) == {}
+
+
+def test_spent_counts_new_threads_and_never_below_zero() -> None:
+    assert spent_nanoseconds({"1/1": 100, "1/2": 500}, {"1/1": 130, "3/3": 7}) == 37
+
+
+def test_resident_memory_of_all(proc: Path) -> None:
+    assert rss_kib(20, proc) == 51_000
+
+
+def start(code: str, tmp_path: Path) -> Server:
+    command = [sys.executable, "-c", code]
+    return Server(command, free_port(), core=None, log=tmp_path / "log", folder=tmp_path, env={})
+
+
+def test_a_server_that_ends_at_once_leaves_its_last_words(tmp_path: Path) -> None:
+    server = start("import sys; sys.exit('no such application')", tmp_path)
+    with pytest.raises(BenchFailure, match="does not start: exit 1, no such application"):
+        server.await_start()
+    server.stop()
+
+
+def test_a_server_is_waited_for_and_ended(tmp_path: Path) -> None:
+    server = start("", tmp_path)
+    server.stop()
+    code = f"import socket; s = socket.create_server(('127.0.0.1', {server.port})); s.accept(); s.accept()"
+    again = Server([sys.executable, "-c", code], server.port, core=None, log=tmp_path / "log", folder=tmp_path, env={})
+    again.await_start()
+    assert sum(again.cpu().values()) > 0
+    assert again.rss_kib() > 1000
+    again.stop()
+    assert again.process.returncode is not None
