@@ -1,7 +1,7 @@
 # The commands of the house. `make serve` and `make test` are all that a fresh clone needs; both can be repeated at will.
 #
 #   PYTHON=python3.13 make test     another interpreter, in an environment of its own (.venv-3.13)
-#   ARGS='-k keep_alive -x'         more arguments for pytest (test, pure, abuse, bench)
+#   ARGS='-k keep_alive -x'         more arguments for pytest (test, pure, abuse, bench-micro) or bench/load.py (bench, bench-full)
 #   PICOCORN_BUILD_EXTENSION=no     no compiled extensions
 
 ifeq ($(origin PYTHON),undefined)
@@ -19,7 +19,7 @@ ARGS ?=
 SOURCES := src tests bench fuzz examples scripts setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build dev lint types pure c-test fuzz abuse bench dist clean
+.PHONY: help serve test build dev lint types pure c-test fuzz abuse bench bench-full bench-micro instructions dist clean
 
 help:
 	@echo "make serve    serve examples/hello.py on http://$(HOST):$(PORT)/"
@@ -27,8 +27,9 @@ help:
 	@echo "make build    (re)build the extensions        make pure     the suite without them"
 	@echo "make lint     ruff and cython-lint            make types    mypy --strict"
 	@echo "make c-test   the C codec under sanitizers    make fuzz     every fuzz target, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
-	@echo "make abuse    the attacks in their large form make bench    micro-benchmarks"
-	@echo "make dist     sdist and wheel                 make clean    remove what the above made"
+	@echo "make abuse    the attacks in their large form make dist     sdist and wheel"
+	@echo "make bench    against the peers, five minutes make bench-full   all of it, half an hour, --resume goes on"
+	@echo "make bench-micro  parts, without sockets      make clean    remove what the above made"
 
 build:
 	@sh scripts/setup.sh "$(VENV)" "$(PYTHON)" run
@@ -67,8 +68,19 @@ fuzz: dev
 abuse: dev
 	@$(BIN)/python -m pytest -m abuse $(ARGS)
 
-bench: dev
+# The suite keeps environments of its own, with the newest Python it finds; this one only runs it.
+bench: build
+	@$(BIN)/python bench/load.py $(ARGS)
+
+bench-full: build
+	@$(BIN)/python bench/load.py --full $(ARGS)
+
+bench-micro: dev
 	@$(BIN)/python -m pytest bench --benchmark-only $(ARGS)
+
+# ARGS=--update stores what it counts; ARGS='--profile browser-get poller' shows where it goes.
+instructions: dev
+	@$(BIN)/python bench/instructions.py $(ARGS)
 
 dist: dev
 	@$(BIN)/python -m build --no-isolation --outdir dist .
