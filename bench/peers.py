@@ -162,7 +162,8 @@ PEERS = (
         "hypercorn",
         {
             QUIET: _HYPERCORN,
-            ACCESS_LOG: f"{_HYPERCORN} --access-logfile -",
+            # Its level is that of the access log too.
+            ACCESS_LOG: f"{_HYPERCORN} --access-logfile - --log-level info",
             DEFAULT: "{bin}/hypercorn {app} -b 127.0.0.1:{port}",
             TWO_WORKERS: f"{_HYPERCORN} -w 2",
             IDLE: f"{_HYPERCORN} --keep-alive 300",

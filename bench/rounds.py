@@ -42,6 +42,7 @@ class Entrant:
         self.stable = stable
         self.cell = new_cell()
         self.server: Server | None = None
+        self.has_started = False
         self.requests = 0
         if note := peer.notes.get(workload.way):
             self.cell["note"] = note
@@ -52,12 +53,13 @@ class Entrant:
         try:
             yield
         except BenchFailure as failure:
-            self.cell["skipped" if self.server is None else "fails"] = f"{before}{failure}"
+            self.cell["fails" if self.has_started else "skipped"] = f"{before}{failure}"
             self.stop()
 
     def start(self) -> None:
         with self.failures():
             self.server = self.stable.start(self.peer, self.workload.way, self.workload.app)
+            self.has_started = True
 
     def prepare(self) -> None:
         """Wait for the start, look at the answer, warm up."""
