@@ -30,6 +30,7 @@ help:
 	@echo "make abuse    the attacks in their large form make dist     sdist and wheel"
 	@echo "make bench    against the peers, five minutes make bench-full   all of it, half an hour, --resume goes on"
 	@echo "make bench-micro  parts, without sockets      make clean    remove what the above made"
+	@echo "make instructions    instructions per request against the stored figures; needs valgrind"
 
 build:
 	@sh scripts/setup.sh "$(VENV)" "$(PYTHON)" run
