@@ -157,6 +157,7 @@ struct pc_http1_framing {
     uint8_t chunked;
     uint8_t keep_alive;
     uint8_t expect_continue;
+    uint8_t forwarded; /* there is an X-Forwarded-For or X-Forwarded-Proto field: somebody may want to look */
     uint8_t upgrade; /* there is an Upgrade field, and Connection lists it, on HTTP/1.1 */
 };
 

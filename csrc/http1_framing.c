@@ -70,6 +70,7 @@ struct findings {
     uint8_t expectation_error;
     uint8_t close;
     uint8_t upgrade_listed;
+    uint8_t forwarded;
 };
 
 static void find_codings(struct findings *found, const struct pc_scan_kernel *scan, const uint8_t *value, size_t length) {
@@ -119,7 +120,11 @@ static void find(struct findings *found, const struct pc_scan_kernel *scan, cons
             found->content_lengths++;
         }
         break;
+    case 15:
+        found->forwarded |= (uint8_t)pc_http1_name_is(name, length, LITERAL("x-forwarded-for"));
+        break;
     case 17:
+        found->forwarded |= (uint8_t)pc_http1_name_is(name, length, LITERAL("x-forwarded-proto"));
         if (pc_http1_name_is(name, length, LITERAL("transfer-encoding"))) {
             find_codings(found, scan, value, field->value.length);
         }
@@ -199,6 +204,7 @@ enum pc_status pc_http1_decide_framing(const struct pc_http1_limits *limits, int
     framing->keep_alive = is_http11 && !found.close;
     framing->expect_continue = is_http11 && found.expectation && (framing->chunked || framing->content_length > 0);
     /* RFC 9110 7.8: ignored in HTTP/1.0, and without the connection option. */
+    framing->forwarded = found.forwarded;
     framing->upgrade = is_http11 && found.upgrade_listed && found.upgrades > 0;
     return PC_OK;
 }

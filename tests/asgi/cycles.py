@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
-__all__ = ["DISCONNECT", "END", "START", "body", "now", "run", "sent"]
+__all__ = ["DISCONNECT", "END", "START", "body", "now", "run", "run_application", "sent"]
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 END = {"type": "http.response.body"}
@@ -24,6 +25,12 @@ def run(coroutine: Awaitable[Any]) -> Any:
         return await coroutine
 
     return asyncio.run(main())
+
+
+def run_application(cycle: Any, app: Any) -> Any:
+    """What a task steps to run `app` for `cycle`, of the cycle's own body."""
+    twin = type(cycle).__module__.rpartition("_")[2]
+    return importlib.import_module(f"picocorn.asgi.tasks_{twin}").run_application(cycle, app)
 
 
 def now(awaitable: Any) -> Any:

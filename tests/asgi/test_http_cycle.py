@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asgi.cycles import DISCONNECT, END, START, body, now, run, sent
+from asgi.cycles import DISCONNECT, END, START, body, now, run, run_application, sent
 from picocorn.base.errors import LocalProtocolError
 
 # -- receive: E1, E2, E10 -----------------------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ def test_e8_response_is_not_complete_before_its_trailers(make: Any, caplog: pyte
         await send(body(b"a"))
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert cycle.wire.calls[-1] == ("fail",)
     assert "without completing response" in caplog.text
 
@@ -343,7 +343,7 @@ def test_trailers_that_raise_leave_the_response_open(make: Any, caplog: pytest.L
         await send({"type": "http.response.trailers", "headers": [(1 // number for number in [0])]})
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert cycle.wire.calls[-1] == ("fail",)
     assert "ZeroDivisionError" in caplog.text
 
@@ -364,7 +364,7 @@ def test_types_may_be_members_of_an_enumeration(make: Any, tmp_path: Path) -> No
             await send(message)  # noqa: B023
 
         cycle = make()
-        run(cycle.run(app))
+        run(run_application(cycle, app))
         assert cycle.wire.calls == [("head", 200, [], False), ("data", b"a", True)]
 
 

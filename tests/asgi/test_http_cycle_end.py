@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asgi.cycles import DISCONNECT, END, START, body, now, run, sent
+from asgi.cycles import DISCONNECT, END, START, body, now, run, run_application, sent
 from picocorn.base.errors import ClientDisconnected, LocalProtocolError
 
 # -- the client has gone: E9, C8 ----------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ def test_c8_escaping_error_is_quiet(make: Any, caplog: pytest.LogCaptureFixture)
         await send(END)
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert not caplog.records
     assert ("fail",) not in cycle.wire.calls
 
@@ -56,7 +56,7 @@ def test_returning_after_a_disconnect_is_quiet(make: Any, caplog: pytest.LogCapt
         cycle.disconnect()
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert not caplog.records
     assert cycle.wire.calls == []
 
@@ -67,7 +67,7 @@ def test_other_errors_after_a_disconnect_are_told(make: Any, caplog: pytest.LogC
         raise ValueError("mine")
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert "ValueError: mine" in caplog.text
     assert ("fail",) not in cycle.wire.calls
 
@@ -77,7 +77,7 @@ def test_somebody_elses_client_disconnected_is_told(make: Any, caplog: pytest.Lo
         raise ClientDisconnected("of another connection")
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert "of another connection" in caplog.text
     assert cycle.wire.calls == [("fail",)]
 
@@ -94,7 +94,7 @@ def test_c7_error_fails_the_response(make: Any, error: BaseException, before: li
         raise error
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert cycle.wire.calls[-1] == ("fail",)
     assert "Exception in ASGI application\n" in caplog.text
     assert type(error).__name__ in caplog.text
@@ -110,7 +110,7 @@ def test_error_after_the_response_is_only_logged(make: Any, caplog: pytest.LogCa
         raise ValueError("in the background")
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert ("fail",) not in cycle.wire.calls
     assert "in the background" in caplog.text
 
@@ -124,7 +124,7 @@ def test_returning_early(make: Any, before: list[Any], word: str, caplog: pytest
             await send(message)
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert cycle.wire.calls[-1] == ("fail",)
     assert f"ASGI callable returned without {word} response." in caplog.text
 
@@ -137,14 +137,14 @@ def test_returning_something(make: Any, complete: bool, caplog: pytest.LogCaptur
         return "something"
 
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert "ASGI callable should return None, but returned 'something'." in caplog.text
     assert (cycle.wire.calls[-1] == ("fail",)) is not complete
 
 
 def test_callable_that_is_not_awaitable(make: Any, caplog: pytest.LogCaptureFixture) -> None:
     cycle = make()
-    run(cycle.run(lambda scope, receive, send: 5))
+    run(run_application(cycle, lambda scope, receive, send: 5))
     assert cycle.wire.calls == [("fail",)]
     assert "TypeError" in caplog.text
 
@@ -155,7 +155,7 @@ def test_cancelled_application(make: Any, caplog: pytest.LogCaptureFixture) -> N
             await asyncio.get_running_loop().create_future()
 
         cycle = make()
-        task = asyncio.create_task(cycle.run(app))
+        task = asyncio.create_task(run_application(cycle, app))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -175,7 +175,7 @@ def test_c11_application_sees_the_very_scope(make: Any) -> None:
 
     seen: list[Any] = []
     cycle = make()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert seen[0] is cycle.scope
 
 
@@ -188,5 +188,5 @@ def test_application_may_run_receive_and_send_as_tasks(make: Any) -> None:
 
     cycle = make()
     cycle.feed_end()
-    run(cycle.run(app))
+    run(run_application(cycle, app))
     assert [call[0] for call in cycle.wire.calls] == ["head", "data", "data", "data"]

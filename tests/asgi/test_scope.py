@@ -231,3 +231,40 @@ def test_both_bodies_build_the_same(pieces: Any, path: Any, root_path: str, fiel
     native, pure = (build(suffix, request, root_path=root_path) for suffix in ("_c", "_py"))
     assert native == pure
     assert list(native) == list(pure)
+
+
+def test_c11_extensions_belong_to_one_request_alone(twin: str) -> None:
+    """The native builder gives the same dicts out again, but only when nobody can tell."""
+    suffix = "_c" if twin == "native" else "_py"
+    names = ("one", "two")
+    parser = importlib.import_module(f"picocorn.http1.parser{suffix}").RequestParser(HTTP1Limits())
+    builder = importlib.import_module(f"picocorn.asgi.scope{suffix}").ScopeBuilder(**{**OPTIONS, "extensions": names})
+
+    def extensions() -> dict[str, Any]:
+        parser.feed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        while parser.next_event() != HEAD:
+            pass
+        given: dict[str, Any] = builder.build(parser.head)["extensions"]
+        assert given == {"one": {}, "two": {}}
+        return given
+
+    kept = extensions()
+    kept["one"]["mine"] = 1
+    assert extensions() is not kept
+    inner = extensions()["two"]
+    inner["mine"] = 2
+    for change in (
+        lambda given: given.clear(),
+        lambda given: given.update(one=3),
+        lambda given: given.update(three={}),
+        lambda given: given["two"].update(mine=4),
+        lambda given: given.update(one=given["two"]),
+        lambda given: given.pop("one") or given.update(four={}),
+    ):
+        change(extensions())
+        extensions()
+    held = [extensions() for _ in range(3)]
+    assert len({id(given) for given in held}) == 3
+    assert len({id(given["one"]) for given in held}) == 3
+    assert kept == {"one": {"mine": 1}, "two": {}}
+    assert inner == {"mine": 2}

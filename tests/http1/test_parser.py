@@ -62,6 +62,26 @@ def test_one_request(parser: Any) -> None:
     assert parser.trailers == []
 
 
+@pytest.mark.parametrize(
+    ("field", "forwarded"),
+    [
+        (b"X-Forwarded-For: 1.2.3.4", True),
+        (b"x-forwarded-proto: https", True),
+        (b"X-Forwarded-Host: example.org", False),
+        (b"X-Forwarded-Fox: 1", False),
+        (b"Accept: */*", False),
+    ],
+)
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_forwarded_fields_are_noticed(parser: Any, field: bytes, forwarded: bool, version: bytes) -> None:
+    # Twice: the second time the native parser knows the section already.
+    for _ in range(2 if version == b"1.1" else 1):
+        parser.feed(b"GET / HTTP/%b\r\nHost: a\r\n%b\r\n\r\n" % (version, field))
+        assert parser.next_event() == HEAD
+        assert parser.head.forwarded is forwarded
+        assert parser.next_event() == END
+
+
 def test_feed_parses_nothing(parser: Any) -> None:
     parser.feed(b"\x00")
     assert parser.buffered_bytes == 1

@@ -317,3 +317,28 @@ def test_no_data_is_no_chunk(writer: Any) -> None:
 def test_the_last_chunk(writer: Any) -> None:
     assert writer.LAST_CHUNK == b"0\r\n\r\n"
     assert writer.CONNECTION_CLOSE == 1
+
+
+# -- whole messages ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 4096, 99999, 2**31, 2**63 - 1])
+def test_a_content_length_line(writer: Any, size: int) -> None:
+    assert writer.content_length_line(size) == f"content-length: {size}\r\n".encode()
+
+
+def test_no_content_has_a_negative_length(writer: Any) -> None:
+    with pytest.raises(ValueError, match="-1 bytes"):
+        writer.content_length_line(-1)
+
+
+@pytest.mark.parametrize("lines", [b"", b"connection: close\r\n"])
+@pytest.mark.parametrize("data", [b"", b"content", b"x" * 70000])
+def test_a_message_is_head_empty_line_and_content(writer: Any, lines: bytes, data: bytes) -> None:
+    assert writer.join_message(b"HTTP/1.1 200 OK\r\n", lines, data) == b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n" + data
+
+
+@pytest.mark.parametrize("arguments", [(None, b"", b""), (b"", None, b""), (b"", b"", None)])
+def test_a_message_is_made_of_bytes(writer: Any, arguments: Any) -> None:
+    with pytest.raises(TypeError):
+        writer.join_message(*arguments)

@@ -1,6 +1,7 @@
 """The two file extensions of ASGI: `http.response.pathsend` and `http.response.zerocopysend`.
 
-Knows the cycle only by its `write_body`; reads in a thread, because a disk or a network file system may stall.
+Knows the cycle only by its `write_body`. What the kernel has in memory is read on the spot; everything else in a thread, because
+a disk or a network file system may stall.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from ..base.errors import LocalProtocolError
+from .files_cached import open_cached, read_cached
 
 __all__ = ["FILE_CHUNK_BYTES", "send_opened_file", "send_path"]
 
@@ -41,14 +43,9 @@ async def send_path(cycle: BodyWriter, message: dict[str, Any]) -> None:
     path = message.get("path")
     if not isinstance(path, str) or not os.path.isabs(path):
         raise LocalProtocolError(f"'http.response.pathsend' needs an absolute 'path', not {path!r}.")
-    loop = asyncio.get_running_loop()
-    opening = loop.run_in_executor(None, os.open, path, OPEN_FLAGS)
-    try:
-        descriptor = await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        # The thread cannot be called back: what it opens is closed when it comes.
-        opening.add_done_callback(_close_opened)
-        raise
+    descriptor = open_cached(path, OPEN_FLAGS)
+    if descriptor < 0:
+        descriptor = await _open_in_thread(path)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -57,6 +54,16 @@ async def send_path(cycle: BodyWriter, message: dict[str, Any]) -> None:
         await _send_window(cycle, descriptor, 0, status.st_size, more_body=False)
     finally:
         os.close(descriptor)
+
+
+async def _open_in_thread(path: str) -> int:
+    opening = asyncio.get_running_loop().run_in_executor(None, os.open, path, OPEN_FLAGS)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # The thread cannot be called back: what it opens is closed when it comes.
+        opening.add_done_callback(_close_opened)
+        raise
 
 
 def _close_opened(opening: asyncio.Future[int]) -> None:
@@ -88,11 +95,12 @@ async def send_opened_file(cycle: BodyWriter, message: dict[str, Any]) -> None:
 async def _send_window(cycle: BodyWriter, descriptor: int, start: int, size_bytes: int, *, more_body: bool) -> None:
     if cycle.is_head:
         size_bytes = 0
-    loop = asyncio.get_running_loop()
     end = start + size_bytes
     while start < end:
         wanted = min(FILE_CHUNK_BYTES, end - start)
-        data = await loop.run_in_executor(None, os.pread, descriptor, wanted, start)
+        data = read_cached(descriptor, wanted, start)
+        if data is None:
+            data = await asyncio.get_running_loop().run_in_executor(None, os.pread, descriptor, wanted, start)
         if not data:
             # The file has shrunk. What is missing shows as a length error, or the response simply ends here.
             break
@@ -101,4 +109,6 @@ async def _send_window(cycle: BodyWriter, descriptor: int, start: int, size_byte
         await cycle.write_body(data, more_body or not last)
         if last:
             return
+        # A client that takes all at once, of a file that is all in memory, would not let go of the loop.
+        await asyncio.sleep(0)
     await cycle.write_body(b"", more_body)

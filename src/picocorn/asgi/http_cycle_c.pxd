@@ -3,6 +3,7 @@
 cimport cython
 
 from .awaitables_c cimport Ready, ready
+from .cycle_c cimport Cycle
 from .wire_c cimport Wire
 
 cdef int START
@@ -15,9 +16,8 @@ cdef object DONE
 cdef object logger
 
 
-cdef class HTTPCycle:
+cdef class HTTPCycle(Cycle):
     cdef readonly Wire wire
-    cdef readonly dict scope
     cdef readonly bint is_head
     cdef public bint started
     cdef readonly Py_ssize_t body_bytes
@@ -33,13 +33,17 @@ cdef class HTTPCycle:
     cdef list _trailers
     cdef list _waiters
 
+    cdef object _open(self, Wire wire, dict scope, bint is_head)
+    @cython.locals(chunks=list)
     cpdef object feed_data(self, bytes data)
     cpdef object feed_end(self)
     cpdef object feed_eof(self)
     cpdef object disconnect(self)
     cpdef object wake(self)
+    cpdef object application_returned(self, object result)
+    cpdef bint application_raised(self, object error) except -1
     cpdef object receive(self)
-    @cython.locals(state=int)
+    @cython.locals(state=int, event=dict)
     cpdef object send(self, object message)
     @cython.locals(chunks=list, size=Py_ssize_t, more_body=bint)
     cdef dict _next_message(self)
@@ -52,5 +56,8 @@ cdef class HTTPCycle:
     cdef object _send_trailers(self, dict message)
     cdef object _send_early_hint(self, dict message)
     cdef object _send_file(self, object kind, dict message)
-    cdef object _application_raised(self, object error)
     cdef object _end_unfinished(self)
+
+
+@cython.locals(cycle=HTTPCycle)
+cpdef HTTPCycle new_cycle(Wire wire, dict scope, bint is_head)

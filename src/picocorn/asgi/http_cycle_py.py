@@ -14,11 +14,12 @@ from typing import Any
 
 from ..base.errors import ClientDisconnected, LocalProtocolError
 from .awaitables_py import DONE, ready
+from .cycle_py import Cycle
 from .disconnects import says_disconnected
 from .files import send_opened_file, send_path
 from .wire_py import Wire
 
-__all__ = ["HTTPCycle"]
+__all__ = ["HTTPCycle", "new_cycle"]
 
 logger = logging.getLogger("picocorn.error")
 
@@ -41,7 +42,7 @@ KNOWN = frozenset(
 )
 
 
-class HTTPCycle:
+class HTTPCycle(Cycle):
     """The ASGI state of one request (asgi E1-E10).
 
     The connection calls `feed_data`, `feed_end`, `feed_eof` and `disconnect`; the application calls `receive` and
@@ -60,7 +61,6 @@ class HTTPCycle:
         "disconnected",
         "eof",
         "is_head",
-        "scope",
         "started",
         "state",
         "trailers_expected",
@@ -68,6 +68,9 @@ class HTTPCycle:
     )
 
     def __init__(self, wire: Wire, scope: dict[str, Any], is_head: bool) -> None:
+        self._open(wire, scope, is_head)
+
+    def _open(self, wire: Wire, scope: dict[str, Any], is_head: bool) -> None:
         self.wire = wire
         self.scope = scope
         self.is_head = is_head
@@ -82,7 +85,7 @@ class HTTPCycle:
         self.eof = False
         self.state = START
         self.trailers_expected = False
-        self._chunks: list[bytes] = []
+        self._chunks: list[bytes] | None = None
         self._request_sent = False
         self._file_sent = False
         self._told_disconnect = False
@@ -93,7 +96,11 @@ class HTTPCycle:
 
     def feed_data(self, data: bytes) -> None:
         """Hold `data` for the application. Does not wake it: the connection calls `wake` once its input is used up."""
-        self._chunks.append(data)
+        chunks = self._chunks
+        if chunks is None:
+            self._chunks = [data]
+        else:
+            chunks.append(data)
         self.body_bytes += len(data)
 
     def feed_end(self) -> None:
@@ -120,32 +127,34 @@ class HTTPCycle:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    async def run(self, app: Any) -> None:
-        """Run the application to its end and settle what it left open. Only cancellation comes out of it."""
-        try:
-            result = await app(self.scope, self.receive, self.send)
-        except GeneratorExit as error:
-            if not _is_loop_running():
-                # The event loop was dropped with this request in it: there is nobody left to tell.
-                raise
-            self._application_raised(error)
-        except asyncio.CancelledError:
+    # -- called by the application's task
+
+    def application_returned(self, result: Any) -> None:
+        """See Cycle. Settles what the application left open."""
+        if result is not None:
+            logger.error("ASGI callable should return None, but returned '%s'.", result)
             self._end_unfinished()
-            raise
-        except BaseException as error:
-            # SystemExit and KeyboardInterrupt too: a request must not be able to end the server.
-            self._application_raised(error)
-        else:
-            if result is not None:
-                logger.error("ASGI callable should return None, but returned '%s'.", result)
-                self._end_unfinished()
-            elif self._told_disconnect:
-                # Whoever was told that the client has gone owes it no response.
-                self._end_unfinished()
-            elif self.state != COMPLETE and not self.disconnected:
-                missing = "starting" if self.state == START else "completing"
-                logger.error("ASGI callable returned without %s response.", missing)
-                self._end_unfinished()
+        elif self._told_disconnect:
+            # Whoever was told that the client has gone owes it no response.
+            self._end_unfinished()
+        elif self.state != COMPLETE and not self.disconnected:
+            missing = "starting" if self.state == START else "completing"
+            logger.error("ASGI callable returned without %s response.", missing)
+            self._end_unfinished()
+
+    def application_raised(self, error: BaseException) -> bool:
+        """See Cycle. Only a cancellation goes on: SystemExit and KeyboardInterrupt must not be able to end the server."""
+        if isinstance(error, asyncio.CancelledError):
+            self._end_unfinished()
+            return True
+        if isinstance(error, GeneratorExit) and not _is_loop_running():
+            # The event loop was dropped with this request in it: there is nobody left to tell.
+            return True
+        if not (self.disconnected and says_disconnected(error)):
+            # ASGI C8: the error that send() raised is no error of the application's.
+            logger.error("Exception in ASGI application\n", exc_info=error)
+            self._end_unfinished()
+        return False
 
     # -- called by the application
 
@@ -159,27 +168,29 @@ class HTTPCycle:
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """ASGI `send`. Raises LocalProtocolError for a wrong message, ClientDisconnected when the client has gone."""
-        if type(message) is not dict:
-            if not isinstance(message, dict):
-                raise LocalProtocolError(f"An ASGI message is a dict, not {type(message).__name__}.")
-            message = dict(message)
-        kind = message.get("type")
+        if type(message) is dict:
+            event = message
+        elif isinstance(message, dict):
+            event = dict(message)
+        else:
+            raise LocalProtocolError(f"An ASGI message is a dict, not {type(message).__name__}.")
+        kind = event.get("type")
         state = self.state
         if state == BODY:
             if kind == "http.response.body":
-                return self._send_body(message)
+                return self._send_body(event)
             if kind == "http.response.pathsend" or kind == "http.response.zerocopysend":
-                return self._send_file(kind, message)
+                return self._send_file(kind, event)
             if kind == "http.response.early_hint":
-                return self._send_early_hint(message)
+                return self._send_early_hint(event)
         elif state == START:
             if kind == "http.response.start":
-                return self._send_start(message)
+                return self._send_start(event)
             if kind == "http.response.early_hint":
-                return self._send_early_hint(message)
+                return self._send_early_hint(event)
         elif state == TRAILERS:
             if kind == "http.response.trailers":
-                return self._send_trailers(message)
+                return self._send_trailers(event)
         elif isinstance(kind, str) and kind in KNOWN:
             # ASGI E7: messages after the response is complete are ignored.
             return DONE
@@ -195,10 +206,10 @@ class HTTPCycle:
         if self.disconnected and not self.body_complete:
             return {"type": "http.disconnect"}
         chunks = self._chunks
-        if chunks or (self.body_complete and not self._request_sent):
-            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if chunks is not None or (self.body_complete and not self._request_sent):
+            body = b"" if chunks is None else chunks[0] if len(chunks) == 1 else b"".join(chunks)
             size = self.body_bytes
-            self._chunks = []
+            self._chunks = None
             self.body_bytes = 0
             # Settled before consume(), which may read on and feed more right here.
             more_body = not self.body_complete
@@ -342,19 +353,19 @@ class HTTPCycle:
 
     # -- the application's end
 
-    def _application_raised(self, error: BaseException) -> None:
-        if self.disconnected and says_disconnected(error):
-            # ASGI C8: the error that send() raised is no error of the application's.
-            return
-        logger.error("Exception in ASGI application\n", exc_info=error)
-        self._end_unfinished()
-
     def _end_unfinished(self) -> None:
         if self.state == COMPLETE or self.disconnected:
             return
         self.state = COMPLETE
         self.wire.fail()
         self.wake()
+
+
+def new_cycle(wire: Wire, scope: dict[str, Any], is_head: bool) -> HTTPCycle:
+    """`HTTPCycle(...)`, at half the price when compiled: without the call of a type, and its tuple of arguments."""
+    cycle = HTTPCycle.__new__(HTTPCycle)
+    cycle._open(wire, scope, is_head)
+    return cycle
 
 
 def _is_loop_running() -> bool:

@@ -2,8 +2,10 @@
 # a C buffer and the template is copied with one C call. Knows no socket and no connection.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_Copy, PyDict_SetItem
+from cpython.dict cimport PyDict_Copy, PyDict_SetItem, PyDict_Size
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.string cimport memchr
 
@@ -47,6 +49,47 @@ cdef str percent_decoded(const char *raw, Py_ssize_t size):
         PyMem_Free(out)
 
 
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject *)
+
+
+# The extensions that were given out last, the dicts in them, and the names they were made for. Kept for one server at a time: a
+# process has one.
+cdef dict _last_extensions = None
+cdef tuple _last_inner = None
+cdef tuple _last_names = None
+
+
+cdef bint _is_own(dict extensions, tuple inner) noexcept:
+    """Whether nobody else has `extensions` or a dict in it any more, and nothing was put into them or taken out."""
+    cdef Py_ssize_t index
+    cdef PyObject *each
+    # Of `extensions`: one reference from the module, one from the caller.
+    if Py_REFCNT(<PyObject *> extensions) != 2 or PyDict_Size(extensions) != PyTuple_GET_SIZE(inner):
+        return False
+    for index in range(PyTuple_GET_SIZE(inner)):
+        each = PyTuple_GET_ITEM(inner, index)
+        # Of each in it: one from `inner`, and one from `extensions` unless it was replaced there.
+        if Py_REFCNT(each) != 2 or PyDict_Size(<object> each):
+            return False
+    return True
+
+
+cdef dict _extensions(tuple names):
+    """A dict of empty dicts that belongs to one request alone (asgi C11): the last one again when its request is gone.
+
+    Five dicts less to make and to free for each request that ends before the next one comes, which is nearly every one.
+    """
+    global _last_extensions, _last_inner, _last_names
+    cdef dict extensions = _last_extensions
+    if names is not _last_names or not _is_own(extensions, _last_inner):
+        extensions = {name: {} for name in names}
+        _last_extensions = extensions
+        _last_inner = tuple(extensions.values())
+        _last_names = names
+    return extensions
+
+
 cdef class ScopeBuilder:
     """Makes scopes for the requests of one connection.
 
@@ -68,7 +111,6 @@ cdef class ScopeBuilder:
         cdef const char *raw = PyBytes_AS_STRING(raw_path)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(raw_path)
         cdef dict scope = <dict>PyDict_Copy(self._template)
-        cdef dict extensions = {}
         cdef str path
         if memchr(raw, c'%', size) == NULL:
             path = PyUnicode_DecodeASCII(raw, size, NULL)
@@ -78,8 +120,6 @@ cdef class ScopeBuilder:
         if self._root_path and not (size == 1 and raw[0] == c'*'):
             path = self._root_path + path
             raw_path = self._root_path_bytes + raw_path
-        for name in self._extensions:
-            PyDict_SetItem(extensions, name, {})
         PyDict_SetItem(scope, "asgi", PyDict_Copy(self._asgi))
         PyDict_SetItem(scope, "http_version", head.http_version)
         PyDict_SetItem(scope, "method", head.method)
@@ -88,5 +128,5 @@ cdef class ScopeBuilder:
         PyDict_SetItem(scope, "query_string", head.query_string)
         PyDict_SetItem(scope, "headers", head.headers)
         PyDict_SetItem(scope, "state", PyDict_Copy(self._app_state))
-        PyDict_SetItem(scope, "extensions", extensions)
+        PyDict_SetItem(scope, "extensions", _extensions(self._extensions))
         return scope

@@ -1,5 +1,6 @@
 # Types for context_py.py, which is compiled a second time as context_c.
 
+from ..asgi.tasks_c cimport TaskStarter
 from .timers_c cimport Timers
 
 
@@ -12,7 +13,6 @@ cdef class ServerState:
 
 
 cdef class ConnectionContext:
-    cdef public object app
     cdef readonly object loop
     cdef readonly ServerState server_state
     cdef public dict app_state
@@ -27,5 +27,6 @@ cdef class ConnectionContext:
     cdef readonly str asgi_version
     cdef readonly bint is_tls
     cdef readonly bint is_tracing
+    cdef readonly TaskStarter starter
     cdef readonly Timers timers
     cdef readonly object base_context

@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 from typing import TYPE_CHECKING, Any
 
+from ..asgi.tasks_py import TaskStarter
 from ..base.limits import HTTP1Limits
 from ..http1.writer_py import encode_fields
 from .timers_py import Timers
@@ -52,7 +53,6 @@ class ConnectionContext:
 
     __slots__ = (
         "access_log",
-        "app",
         "app_state",
         "asgi_version",
         "base_context",
@@ -66,6 +66,7 @@ class ConnectionContext:
         "request_header_seconds",
         "root_path",
         "server_state",
+        "starter",
         "timers",
         "trusted_hosts",
     )
@@ -89,7 +90,6 @@ class ConnectionContext:
         asgi_version: str = "3.0",
         is_tls: bool = False,
     ) -> None:
-        self.app = app
         self.loop = loop
         self.server_state = server_state
         self.app_state = app_state
@@ -105,6 +105,6 @@ class ConnectionContext:
         self.is_tls = is_tls
         self.is_tracing = is_tracing()
         self.timers = Timers(loop)
-        # Each request gets a copy of this one. Never the current context: a pipelined request may be started from within
-        # the previous request's task, whose variables it must not see.
+        #: what callbacks run in, and what each request gets a copy of
         self.base_context = contextvars.Context() if reset_contextvars else contextvars.copy_context()
+        self.starter = TaskStarter(app, loop, self.base_context, server_state.tasks)

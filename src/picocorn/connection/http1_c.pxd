@@ -2,7 +2,7 @@
 
 cimport cython
 
-from ..asgi.http_cycle_c cimport HTTPCycle
+from ..asgi.http_cycle_c cimport HTTPCycle, new_cycle
 from ..asgi.scope_c cimport ScopeBuilder
 from ..http1.connection_c cimport HTTP1Connection
 from ..http1.parser_c cimport RequestHead
@@ -15,8 +15,6 @@ cdef int END
 cdef int HEAD
 cdef Py_ssize_t HIGH_WATER_BYTES
 cdef tuple EXTENSIONS
-cdef bint EAGER
-cdef object Task
 cdef object logger
 cdef int REQUESTS_PER_TURN
 cdef int NO_DEADLINE
@@ -44,7 +42,7 @@ cdef class HTTP1Protocol(StreamConnection):
     @cython.locals(head=RequestHead, context=ConnectionContext, scopes=ScopeBuilder, scope=dict)
     cdef object _begin_request(self)
     cdef object _ignore_upgrade(self, RequestHead head)
-    @cython.locals(context=ConnectionContext, tasks=set)
+    @cython.locals(context=ConnectionContext)
     cdef object _start(self, HTTPCycle cycle)
     cdef object _end_request(self)
     @cython.locals(cycle=HTTPCycle)
@@ -60,6 +58,7 @@ cdef class HTTP1Protocol(StreamConnection):
     cpdef object request_body(self)
     cpdef object consume(self, Py_ssize_t size_bytes)
     cpdef object fail(self)
+    @cython.locals(conn=HTTP1Connection)
     cdef object _response_ended(self)
     cdef object _schedule_pump(self)
     cdef object _log_access(self, HTTPCycle cycle, int status)

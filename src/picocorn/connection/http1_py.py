@@ -9,14 +9,12 @@ state before it calls out, and looks again afterwards.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 from ..asgi.canned import canned_response
-from ..asgi.http_cycle_py import HTTPCycle
+from ..asgi.http_cycle_py import HTTPCycle, new_cycle
 from ..asgi.proxy_headers import rewrite_scope
 from ..asgi.scope_py import ScopeBuilder
 from ..base.errors import RemoteProtocolError
@@ -40,12 +38,6 @@ EXTENSIONS = (
     "http.response.trailers",
     "http.response.zerocopysend",
 )
-
-# Python 3.12 can run a task's first step in its constructor: most requests then never meet the loop's queue.
-EAGER = sys.version_info >= (3, 12)
-
-# Any: the type checker looks with the eyes of the oldest Python, which has no `eager_start`.
-Task: Any = asyncio.Task
 
 #: Pipelined requests that one turn of the loop begins. Where tasks start eagerly nothing else would stop a client that sends
 #: 256 KiB of small ones at once: measured, every other client waited for 10,000 of them.
@@ -93,7 +85,6 @@ class HTTP1Protocol(StreamConnection):
         hosts = context.trusted_hosts
         if hosts is not None:
             self._trusted = (self.client[0] if self.client is not None else None) in hosts
-        # A task factory of the application's (or of a debugger's) is respected at the price of the eager start.
         self._plain_tasks = context.loop.get_task_factory() is None
         self._arm(REQUEST_HEAD, context.request_header_seconds)
 
@@ -178,7 +169,7 @@ class HTTP1Protocol(StreamConnection):
         """Do the next thing there is to do. Returns False when there is nothing until something happens."""
         cycle = self._cycle
         if cycle is None:
-            if self._begun:
+            if self._begun and self._conn.parser.buffered_bytes:
                 # The answer to the request before may have found the client gone: nobody waits for the others.
                 self._notice_loss()
             if self._writing_paused:
@@ -232,8 +223,9 @@ class HTTP1Protocol(StreamConnection):
                 extensions=EXTENSIONS,
             )
         scope = scopes.build(head)
-        hosts = context.trusted_hosts
-        if self._trusted and hosts is not None:
+        if head.forwarded and self._trusted:
+            hosts = context.trusted_hosts
+            assert hosts is not None
             rewrite_scope(scope, hosts)
         if head.upgrade:
             self._ignore_upgrade(head)
@@ -242,7 +234,7 @@ class HTTP1Protocol(StreamConnection):
         self._disarm()
         self._begun += 1
         context.server_state.total_requests += 1
-        self._cycle = HTTPCycle(self, scope, head.method == "HEAD")
+        self._cycle = new_cycle(self, scope, self._conn.is_head)
         if self._eof:
             self._cycle.feed_eof()
 
@@ -254,22 +246,11 @@ class HTTP1Protocol(StreamConnection):
 
     def _start(self, cycle: HTTPCycle) -> None:
         context = self._context
-        tasks = context.server_state.tasks
-        if context.limit_concurrency and len(tasks) >= context.limit_concurrency:
+        if context.limit_concurrency and len(context.server_state.tasks) >= context.limit_concurrency:
             logger.warning("Exceeded concurrency limit.")
             self._answer(503, "")
             return
-        loop = context.loop
-        own_context = context.base_context.copy()
-        coroutine = cycle.run(context.app)
-        if EAGER and self._plain_tasks:
-            task = Task(coroutine, loop=loop, context=own_context, eager_start=True)
-            if task.done():
-                return
-        else:
-            task = loop.create_task(coroutine, context=own_context)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        context.starter.start(cycle, self._plain_tasks)
 
     def _end_request(self) -> None:
         """The response is complete, and the request too unless the connection is to be closed."""
@@ -374,7 +355,13 @@ class HTTP1Protocol(StreamConnection):
             self._abort()
 
     def _response_ended(self) -> None:
-        if not self._pumping:
+        if self._pumping:
+            return
+        conn = self._conn
+        if conn.request_complete and not conn.parser.buffered_bytes:
+            # Nothing is there that could start: the rest is bookkeeping.
+            self.pump()
+        else:
             # Not from here: the next request must not start inside this one's `send`, nor nest ever deeper.
             self._schedule_pump()
 

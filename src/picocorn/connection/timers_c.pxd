@@ -10,7 +10,7 @@ cdef double LONGEST_SECONDS
 cdef class Deadline:
     cdef public object owner
     cdef readonly double at_seconds
-    cdef readonly long long bucket
+    cdef readonly double bucket
 
 
 cdef class Timers:
@@ -19,13 +19,13 @@ cdef class Timers:
     cdef object _handle
     cdef double _now_seconds
 
-    @cython.locals(at_seconds=double, bucket="long long")
+    @cython.locals(at_seconds=double, bucket=double)
     cpdef object arm(self, Deadline deadline, double seconds)
     cpdef object disarm(self, Deadline deadline)
     cpdef object remove(self, Deadline deadline)
     cdef object _take_out(self, Deadline deadline)
-    cdef object _move(self, Deadline deadline, long long bucket)
-    @cython.locals(deadline=Deadline, now=double, stalled=double, current="long long")
+    cdef object _move(self, Deadline deadline, double bucket)
+    @cython.locals(deadline=Deadline, now=double, stalled=double, current=double)
     cpdef object _sweep(self)
     @cython.locals(deadline=Deadline, members=set)
     cdef object _forgive(self, double stalled)

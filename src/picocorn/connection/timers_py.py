@@ -27,8 +27,8 @@ class Deadline:
     def __init__(self, owner: Any) -> None:
         self.owner: Any = owner
         self.at_seconds = NEVER
-        #: number of the bucket this stands in, -1 when in none
-        self.bucket = -1
+        #: number of the bucket this stands in, -1 when in none; a float, which compiled code need not convert
+        self.bucket = -1.0
 
 
 class Timers:
@@ -38,7 +38,7 @@ class Timers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._buckets: dict[int, set[Deadline]] = {}
+        self._buckets: dict[float, set[Deadline]] = {}
         self._handle: asyncio.TimerHandle | None = None
         self._now_seconds = 0.0
 
@@ -53,7 +53,7 @@ class Timers:
         # `_now_seconds` may be one resolution old, hence one more: never early.
         at_seconds = self._now_seconds + seconds + RESOLUTION_SECONDS
         deadline.at_seconds = at_seconds
-        bucket = int(at_seconds / RESOLUTION_SECONDS) + 1
+        bucket = at_seconds // RESOLUTION_SECONDS + 1.0
         if deadline.bucket < 0 or bucket < deadline.bucket:
             self._move(deadline, bucket)
 
@@ -74,9 +74,9 @@ class Timers:
             members.discard(deadline)
             if not members:
                 del self._buckets[deadline.bucket]
-        deadline.bucket = -1
+        deadline.bucket = -1.0
 
-    def _move(self, deadline: Deadline, bucket: int) -> None:
+    def _move(self, deadline: Deadline, bucket: float) -> None:
         if deadline.bucket >= 0:
             self._take_out(deadline)
         deadline.bucket = bucket
@@ -93,11 +93,11 @@ class Timers:
         self._now_seconds = now
         if stalled > RESOLUTION_SECONDS:
             self._forgive(stalled)
-        current = int(now / RESOLUTION_SECONDS)
+        current = now // RESOLUTION_SECONDS
         # A copy of the keys: owners arm, disarm and remove while they are told.
         for bucket in [number for number in self._buckets if number <= current]:
             for deadline in self._buckets.pop(bucket, ()):
-                deadline.bucket = -1
+                deadline.bucket = -1.0
                 self._look_at(deadline, now)
         if self._buckets and self._handle is None:
             self._handle = self._loop.call_later(RESOLUTION_SECONDS, self._sweep)
@@ -115,7 +115,7 @@ class Timers:
     def _look_at(self, deadline: Deadline, now: float) -> None:
         if deadline.at_seconds > now:
             if deadline.at_seconds != NEVER:
-                self._move(deadline, int(deadline.at_seconds / RESOLUTION_SECONDS) + 1)
+                self._move(deadline, deadline.at_seconds // RESOLUTION_SECONDS + 1.0)
             return
         deadline.at_seconds = NEVER
         owner = deadline.owner

@@ -3,7 +3,7 @@
 cimport cython
 
 from .parser_c cimport RequestHead, RequestParser
-from .writer_c cimport chunk, encode_fields, encode_head
+from .writer_c cimport chunk, content_length_line, encode_fields, encode_head, join_message
 
 cdef int DATA
 cdef int END
@@ -28,7 +28,7 @@ cdef class HTTP1Connection:
     cdef readonly bint response_started
     cdef readonly bint continue_pending
     cdef readonly bint http10
-    cdef bint _is_head
+    cdef readonly bint is_head
     cdef bytes _block
     cdef int _flags
     cdef int _framing

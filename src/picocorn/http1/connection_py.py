@@ -13,7 +13,7 @@ from ..base.errors import LocalProtocolError
 from ..base.limits import HTTP1Limits
 from .events import DATA, END, HEAD
 from .parser_py import RequestHead, RequestParser
-from .writer_py import CONNECTION_CLOSE, LAST_CHUNK, chunk, encode_fields, encode_head
+from .writer_py import CONNECTION_CLOSE, LAST_CHUNK, chunk, content_length_line, encode_fields, encode_head, join_message
 
 __all__ = ["HTTP1Connection"]
 
@@ -42,13 +42,13 @@ class HTTP1Connection:
         "_block",
         "_flags",
         "_framing",
-        "_is_head",
         "_remaining_bytes",
         "_status",
         "_trailers",
         "continue_pending",
         "head",
         "http10",
+        "is_head",
         "keep_alive",
         "parser",
         "request_complete",
@@ -70,7 +70,7 @@ class HTTP1Connection:
         #: the client waits for `100 Continue` before it sends content
         self.continue_pending = False
         self.http10 = False
-        self._is_head = False
+        self.is_head = False
         self._block: bytes | None = None
         self._flags = 0
         self._framing = NOTHING
@@ -110,7 +110,7 @@ class HTTP1Connection:
         self.request_complete = False
         self.response_complete = False
         self.response_started = False
-        self._is_head = head.method == "HEAD"
+        self.is_head = head.method == "HEAD"
         self._block = None
 
     def begin_refusal(self) -> None:
@@ -122,7 +122,7 @@ class HTTP1Connection:
         self.request_complete = False
         self.response_complete = False
         self.response_started = False
-        self._is_head = False
+        self.is_head = False
         self._block = None
 
     # -- output
@@ -227,12 +227,12 @@ class HTTP1Connection:
         if end:
             self._finish()
         if size < JOIN_BYTES:
-            return [b"".join((block, extra, b"\r\n", data))]
-        return [b"".join((block, extra, b"\r\n")), data]
+            return [join_message(block, extra, data)]
+        return [join_message(block, extra, b""), data]
 
     def _choose_framing(self, size: int, end: bool) -> tuple[int, bytes]:
         status = self._status
-        if self._is_head or status == 204 or status == 304:
+        if self.is_head or status == 204 or status == 304:
             # RFC 9112 6.3: these end with the head, whatever the fields say.
             return NOTHING, b""
         if status == 205:
@@ -241,7 +241,7 @@ class HTTP1Connection:
             return LENGTH, b""
         if end:
             # The whole content is known, so a length costs less than a chunk and serves HTTP/1.0 too.
-            return LENGTH, b"content-length: %d\r\n" % size
+            return LENGTH, content_length_line(size)
         if self.http10:
             return UNTIL_CLOSE, b""
         return CHUNKED, b"transfer-encoding: chunked\r\n"

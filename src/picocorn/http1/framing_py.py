@@ -16,7 +16,18 @@ from .verdicts import remote_error
 __all__ = ["FRAMING_FIELDS", "Framing", "decide", "is_valid_host", "split_absolute_form", "transfer_encoding_verdict"]
 
 #: Fields that `decide` looks at; a parser need not hand over any other.
-FRAMING_FIELDS = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"upgrade"))
+FRAMING_FIELDS = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"transfer-encoding",
+        b"connection",
+        b"expect",
+        b"upgrade",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+    )
+)
 
 # RFC 3986 3.2.2 without IPvFuture (nobody has ever seen one) and without zone identifiers (RFC 9110 4.2.5 wants no
 # sender to use them); frameworks build URLs from this value, so what they could not read must not get past here.
@@ -40,6 +51,7 @@ class Framing(NamedTuple):
     keep_alive: bool = True
     expect_continue: bool = False
     upgrade: bytes = b""
+    forwarded: bool = False
 
 
 def is_valid_host(value: bytes) -> bool:
@@ -131,6 +143,7 @@ def decide(fields: list[tuple[bytes, bytes]], http11: bool, body_limit_bytes: in
         keep_alive=http11 and not (connection and _list_has(connection, b"close")),
         expect_continue=bool(expectations) and (content_length > 0 or bool(codings)),
         upgrade=b", ".join(upgrades) if upgrades and _list_has(connection, b"upgrade") else b"",
+        forwarded=b"x-forwarded-for" in by_name or b"x-forwarded-proto" in by_name,
     )
 
 

@@ -67,6 +67,7 @@ cdef extern from "http1.h" nogil:
         uint8_t chunked
         uint8_t keep_alive
         uint8_t expect_continue
+        uint8_t forwarded
         uint8_t upgrade
 
     struct pc_http1_chunked:
@@ -117,6 +118,7 @@ cdef class RequestHead:
     cdef readonly bint keep_alive
     cdef readonly bint expect_continue
     cdef readonly bytes upgrade
+    cdef readonly bint forwarded
 
 
 cdef class RequestParser:

@@ -408,6 +408,7 @@ cdef class RequestParser:
         head.keep_alive = framing.keep_alive
         head.expect_continue = framing.expect_continue
         head.upgrade = upgrade
+        head.forwarded = framing.forwarded
         self.head = head
         self.data = b""
         self.trailers = []
@@ -467,7 +468,8 @@ cdef class RequestParser:
     cdef int _read_content(self) except -2:
         cdef Py_ssize_t size = self._end - self._pos
         if self._content_left == 0:
-            return self._finish_message([])
+            # A list for each request would be a hundred instructions for nothing.
+            return self._finish_message([] if self.trailers else self.trailers)
         if size == 0:
             return self._stop(PC_NEED_DATA)
         if size > self._content_left:

@@ -49,13 +49,14 @@ class RequestHead:
 
     `content_length` is -1 when there is none. `keep_alive` is False for HTTP/1.0 and after `Connection: close`.
     `expect_continue` is True when the client waits for 100 (RFC 9110 10.1.1). `upgrade` is the Upgrade field's value when
-    Connection names it, else b"" (RFC 9110 7.8).
+    Connection names it, else b"" (RFC 9110 7.8). `forwarded` is True when there is an X-Forwarded-For or -Proto field.
     """
 
     __slots__ = (
         "chunked",
         "content_length",
         "expect_continue",
+        "forwarded",
         "headers",
         "http_version",
         "keep_alive",
@@ -77,6 +78,7 @@ class RequestHead:
     keep_alive: bool
     expect_continue: bool
     upgrade: bytes
+    forwarded: bool
 
 
 class RequestParser:
@@ -308,7 +310,7 @@ class RequestParser:
         head.method, head.target, head.raw_path, head.query_string, _, http11 = line
         head.http_version = _VERSIONS[http11]
         head.headers = fields
-        head.content_length, head.chunked, head.keep_alive, head.expect_continue, head.upgrade = framing
+        head.content_length, head.chunked, head.keep_alive, head.expect_continue, head.upgrade, head.forwarded = framing
         self.head = head
         self.data = b""
         self.trailers = []

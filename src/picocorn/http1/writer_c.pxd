@@ -47,3 +47,5 @@ cdef struct Summary:
 cpdef tuple encode_head(object status, object headers, bytes default_fields)
 cpdef bytes encode_fields(object headers)
 cpdef bytes chunk(bytes data)
+cpdef bytes content_length_line(Py_ssize_t size_bytes)
+cpdef bytes join_message(bytes block, bytes more_lines, bytes data)

@@ -20,7 +20,7 @@ from http import HTTPStatus
 
 from ..base.errors import LocalProtocolError
 
-__all__ = ["CONNECTION_CLOSE", "LAST_CHUNK", "chunk", "encode_fields", "encode_head"]
+__all__ = ["CONNECTION_CLOSE", "LAST_CHUNK", "chunk", "content_length_line", "encode_fields", "encode_head", "join_message"]
 
 #: Flag of `encode_head`: the application's Connection field lists "close".
 CONNECTION_CLOSE = 1
@@ -31,6 +31,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 DEF FIRST_STATUS = 200
 DEF LAST_STATUS = 599
 DEF LENGTH_DIGITS = 19  # of 2^63-1
+DEF LENGTH_NAME_BYTES = 16  # of "content-length: "
 
 cdef enum:
     FLAG_CLOSE = 1
@@ -267,3 +268,43 @@ cpdef bytes chunk(bytes data):
     out[prefix_size + size] = c"\r"
     out[prefix_size + size + 1] = c"\n"
     return block
+
+
+cpdef bytes content_length_line(Py_ssize_t size_bytes):
+    """The Content-Length field line for content of that size (RFC 9110 8.6)."""
+    cdef char line[LENGTH_NAME_BYTES + LENGTH_DIGITS + 2]
+    cdef Py_ssize_t start = LENGTH_NAME_BYTES + LENGTH_DIGITS
+    cdef size_t rest = size_bytes
+    if size_bytes < 0:
+        raise ValueError(f"content cannot have {size_bytes} bytes")
+    memcpy(line + start, b"\r\n", 2)
+    while True:
+        start -= 1
+        line[start] = <char> (c"0" + rest % 10)
+        rest //= 10
+        if rest == 0:
+            break
+    start -= LENGTH_NAME_BYTES
+    memcpy(line + start, b"content-length: ", LENGTH_NAME_BYTES)
+    return PyBytes_FromStringAndSize(line + start, LENGTH_NAME_BYTES + LENGTH_DIGITS + 2 - start)
+
+
+cpdef bytes join_message(bytes block, bytes more_lines, bytes data):
+    """A head (`encode_head`'s block, then `more_lines`, then the empty line) and content behind it, as one bytes object."""
+    cdef Py_ssize_t block_size, more_size, data_size
+    cdef bytes message
+    cdef char *out
+    if block is None or more_lines is None or data is None:
+        raise TypeError("a message is made of bytes, not of None")
+    block_size = PyBytes_GET_SIZE(block)
+    more_size = PyBytes_GET_SIZE(more_lines)
+    data_size = PyBytes_GET_SIZE(data)
+    message = PyBytes_FromStringAndSize(NULL, block_size + more_size + 2 + data_size)
+    out = PyBytes_AS_STRING(message)
+    memcpy(out, PyBytes_AS_STRING(block), block_size)
+    out += block_size
+    memcpy(out, PyBytes_AS_STRING(more_lines), more_size)
+    out += more_size
+    memcpy(out, b"\r\n", 2)
+    memcpy(out + 2, PyBytes_AS_STRING(data), data_size)
+    return message

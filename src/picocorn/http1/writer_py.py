@@ -18,7 +18,7 @@ from ..base.limits import MAX_INT63
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CONNECTION_CLOSE", "LAST_CHUNK", "chunk", "encode_fields", "encode_head"]
+__all__ = ["CONNECTION_CLOSE", "LAST_CHUNK", "chunk", "content_length_line", "encode_fields", "encode_head", "join_message"]
 
 #: Flag of `encode_head`: the application's Connection field lists "close".
 CONNECTION_CLOSE = 1
@@ -117,3 +117,15 @@ def _iterate(headers: Iterable[Iterable[bytes]]) -> Iterable[Iterable[bytes]]:
 def chunk(data: bytes) -> bytes:
     """`data` as one chunk (RFC 9112 7.1). Empty data gives b"", because a chunk of size 0 would end the content."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+def content_length_line(size_bytes: int) -> bytes:
+    """The Content-Length field line for content of that size (RFC 9110 8.6)."""
+    if size_bytes < 0:
+        raise ValueError(f"content cannot have {size_bytes} bytes")
+    return b"content-length: %d\r\n" % size_bytes
+
+
+def join_message(block: bytes, more_lines: bytes, data: bytes) -> bytes:
+    """A head (`encode_head`'s block, then `more_lines`, then the empty line) and content behind it, as one bytes object."""
+    return b"".join((block, more_lines, b"\r\n", data))
