@@ -77,7 +77,7 @@ bench-full: build
 	@$(BIN)/python bench/load.py --full $(ARGS)
 
 bench-micro: dev
-	@$(BIN)/python -m pytest bench --benchmark-only $(ARGS)
+	@$(BIN)/python -m pytest bench --benchmark-only --benchmark-enable $(ARGS)
 
 # ARGS=--update stores what it counts; ARGS='--profile browser-get poller' shows where it goes.
 instructions: dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,14 @@ from types import ModuleType
 
 import pytest
 
+from picocorn.base.native import NO_EXTENSIONS_VARIABLE
+
 sys.path.insert(0, str(Path(__file__).parent))  # traffic.py, for every benchmark beside it
 
+BODIES = ["pure"] if os.environ.get(NO_EXTENSIONS_VARIABLE, "") not in ("", "0") else ["native", "pure"]
 
-@pytest.fixture(params=["native", "pure"])
+
+@pytest.fixture(params=BODIES)
 def room(request: pytest.FixtureRequest) -> Callable[[str], ModuleType]:
     """Gives the module of a twin room, `room("http1.parser")`, in the body whose turn it is."""
     suffix = "_c" if request.param == "native" else "_py"

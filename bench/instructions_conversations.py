@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import socket
 import sys
-from collections import deque
-from collections.abc import Callable
-from functools import partial
+from types import ModuleType
 from typing import Any
 
 import traffic
-from apps.raw import app
-from picocorn.asgi.proxy_headers import TrustedHosts
-from picocorn.base.limits import HTTP1Limits
+from null_stack import NullTransport, QueueLoop, protocol_factory
 
 __all__ = ["CONVERSATIONS", "WAYS", "play"]
 
@@ -34,25 +31,10 @@ CONVERSATIONS = {
 #: Connections that have a request ready in the same turn of the loop, in the way with sockets.
 SOCKETS = 16
 
-DEFAULT_HEADERS = [(b"date", b"Sat, 21 Nov 2026 11:00:00 GMT"), (b"server", b"picocorn")]
 
-
-def protocol_factory(loop: Any) -> Callable[[], Any]:
-    """What a server with default settings and no access log makes its connections with, in native bodies."""
-    from picocorn.connection.context_c import ConnectionContext, ServerState  # type: ignore[import-not-found]
-    from picocorn.connection.http1_c import HTTP1Protocol  # type: ignore[import-not-found]
-
-    state = ServerState()
-    state.default_headers = DEFAULT_HEADERS
-    context = ConnectionContext(
-        app=app,
-        loop=loop,
-        server_state=state,
-        app_state={},
-        limits=HTTP1Limits(),
-        trusted_hosts=TrustedHosts("127.0.0.1"),
-    )
-    return partial(HTTP1Protocol, context)
+def native(name: str) -> ModuleType:
+    """The native body of a twin room."""
+    return importlib.import_module(f"picocorn.{name}_c")
 
 
 def checked(answer: bytes, ending: bytes) -> int:
@@ -65,95 +47,12 @@ def checked(answer: bytes, ending: bytes) -> int:
 # --- without sockets: from `data_received` to the transport's `write` ----------------------------------------------------
 
 
-class QueueLoop:
-    """As much of an event loop as a request needs: a queue of callbacks. Time stands still, so no timer ever passes."""
-
-    def __init__(self) -> None:
-        self._ready: deque[asyncio.Handle] = deque()
-
-    def run_ready(self) -> None:
-        """Run until nothing is queued."""
-        while self._ready:
-            self._ready.popleft()._run()
-
-    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        loop: Any = self
-        handle = asyncio.Handle(callback, args, loop, context)
-        self._ready.append(handle)
-        return handle
-
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        loop: Any = self
-        return asyncio.TimerHandle(delay, callback, args, loop, context)
-
-    def time(self) -> float:
-        return 0.0
-
-    def create_task(self, coro: Any, *, name: Any = None, context: Any = None, **options: Any) -> asyncio.Task[Any]:
-        loop: Any = self
-        return asyncio.Task(coro, loop=loop, name=name, context=context, **options)
-
-    def create_future(self) -> asyncio.Future[Any]:
-        loop: Any = self
-        return asyncio.Future(loop=loop)
-
-    def get_task_factory(self) -> None:
-        return None
-
-    def get_debug(self) -> bool:
-        return False
-
-    def is_running(self) -> bool:
-        return True
-
-    def is_closed(self) -> bool:
-        return False
-
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        raise SystemExit(str(context))
-
-
-class NullTransport:
-    """Counts what is written and keeps the last of it."""
-
-    def __init__(self) -> None:
-        self.written_bytes = 0
-        self.last = b""
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("127.0.0.1", 50000) if name == "peername" else ("127.0.0.1", 8000) if name == "sockname" else default
-
-    def set_write_buffer_limits(self, high: int, low: int) -> None:
-        """Nothing is ever queued."""
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def is_closing(self) -> bool:
-        return False
-
-    def write(self, data: bytes) -> None:
-        self.written_bytes += len(data)
-        self.last = data
-
-    def writelines(self, pieces: list[bytes]) -> None:
-        self.write(b"".join(pieces))
-
-    def close(self) -> None:
-        raise SystemExit("the connection was closed")
-
-    abort = close
-
-
 def play_stack(request: bytes, ending: bytes, count: int) -> None:
     """`count` requests on one connection, over a transport that only counts."""
     loop: Any = QueueLoop()
     # Eager tasks ask whether their loop runs.
     asyncio._set_running_loop(loop)
-    protocol = protocol_factory(loop)()
+    protocol = protocol_factory(loop, native)()
     transport = NullTransport()
     protocol.connection_made(transport)
     for _ in range(count):
@@ -186,7 +85,7 @@ async def play_poller(request: bytes, ending: bytes, count: int) -> None:
         listening.bind("")  # the kernel finds a name: one in a folder would need a random one
         listening.setblocking(False)
         listening.listen(SOCKETS)
-        listener = Listener(loop, protocol_factory(loop), listening)
+        listener = Listener(loop, protocol_factory(loop, native), listening)
         clients = [socket.socket(socket.AF_UNIX) for _ in range(SOCKETS)]
         for client in clients:
             client.connect(listening.getsockname())

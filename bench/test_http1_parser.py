@@ -1,6 +1,6 @@
 """Micro-benchmarks of the HTTP/1 request parser, both twins, no sockets: bytes fed to END returned.
 
-python -m pytest bench/test_http1_parser.py --benchmark-only --benchmark-group-by=param:name
+python -m pytest bench/test_http1_parser.py --benchmark-only --benchmark-enable --benchmark-group-by=func
 """
 
 from __future__ import annotations

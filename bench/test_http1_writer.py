@@ -1,6 +1,6 @@
 """Micro-benchmarks of the HTTP/1 response writer, both twins, no sockets: the application's fields to one bytes object.
 
-python -m pytest bench/test_http1_writer.py --benchmark-only --benchmark-group-by=func,param:name
+python -m pytest bench/test_http1_writer.py --benchmark-only --benchmark-enable --benchmark-group-by=func
 """
 
 from __future__ import annotations
