@@ -5,6 +5,8 @@ Between peers.py, which knows command lines, and process.py, which knows process
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +32,15 @@ class Stable:
     missing: dict[str, str] = field(default_factory=dict)
     #: names of the servers whose picocorn takes --workers
     _workers_known: dict[str, bool] = field(default_factory=dict)
-    folder: Path = FOLDER / "run"
+    #: logs, and the file that is served; of this run alone
+    folder: Path = FOLDER / f"run-{os.getpid()}"
     floor: Path = FOLDER / "floor"
 
     def prepare(self, wanted: list[Peer], *, install: bool, upgrade: bool) -> None:
         """Make environments and install what `wanted` needs; what fails becomes a note in `missing`."""
+        for left in FOLDER.glob("run-*"):
+            if not Path("/proc", left.name.removeprefix("run-")).exists():
+                shutil.rmtree(left)
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "file").write_bytes(pattern(50 * KIB))
         pythons = find_pythons()
@@ -54,6 +60,10 @@ class Stable:
             self.floor, error = compile_floor()
             if error:
                 self.missing[FLOOR] = error
+
+    def clear(self) -> None:
+        """Remove what the run has written beside its results."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _install(self, environment: Environment, kind: str, wanted: list[Peer], upgrade: bool) -> None:
         print(f"environment: {environment.folder} with Python {environment.python.path}", flush=True)

@@ -42,7 +42,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="keep the rows that are stored, measure the others")
     parser.add_argument("--servers", nargs="+", choices=list(BY_NAME), metavar="SERVER", help=", ".join(BY_NAME))
     parser.add_argument("--workloads", nargs="+", choices=NAMES, metavar="WORKLOAD", help=", ".join(NAMES))
-    parser.add_argument("--rounds", type=int, help="interleaved rounds (3, or 2 without --full)")
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (3, or 2 without --full); 0 only checks the answers")
     parser.add_argument("--seconds", type=int, default=2, help="of a round")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--client-core", type=int, default=1)
@@ -53,7 +53,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     options.name = options.name or ("full" if options.full else "quick")
     options.servers = options.servers or list(BY_NAME if options.full else QUICK_SERVERS)
     options.workloads = options.workloads or list(NAMES if options.full else quick)
-    options.rounds = options.rounds or (3 if options.full else 2)
+    if options.rounds is None:
+        options.rounds = 3 if options.full else 2
     return options
 
 
@@ -130,13 +131,16 @@ def main() -> None:
     path = store.FOLDER / f"{options.name}.json"
     stored = begin(path, stable, options)
     began = time.monotonic()
-    for name in options.workloads:
-        missing = store.unmeasured(stored, name, [peer.name for peer in entrants(name, options.servers)])
-        if not missing:
-            continue
-        say(f"[{time.monotonic() - began:4.0f} s] {TITLES[name]}")
-        store.add(stored, name, TITLES[name], measure(stable, name, [BY_NAME[server] for server in missing], options))
-        store.save(path, stored)
+    try:
+        for name in options.workloads:
+            missing = store.unmeasured(stored, name, [peer.name for peer in entrants(name, options.servers)])
+            if not missing:
+                continue
+            say(f"[{time.monotonic() - began:4.0f} s] {TITLES[name]}")
+            store.add(stored, name, TITLES[name], measure(stable, name, [BY_NAME[server] for server in missing], options))
+            store.save(path, stored)
+    finally:
+        stable.clear()
     markdown = detailed(stored, [name for name in NAMES if name in stored["rows"]], [peer.name for peer in PEERS])
     path.with_suffix(".md").write_text(markdown, encoding="utf-8")
     say(f"[{time.monotonic() - began:4.0f} s] done\n\n{markdown}")

@@ -62,13 +62,14 @@ class Entrant:
             self.has_started = True
 
     def prepare(self) -> None:
-        """Wait for the start, look at the answer, warm up."""
+        """Wait for the start, look at the answer, warm up unless there is nothing to come."""
         if self.server is None:
             return
         with self.failures():
             self.server.await_start()
             self.cell["framing"] = check(self.server.port, self.workload.request, self.workload.content)
-            self._load(WARM_UP_SECONDS)
+            if self.effort.rounds:
+                self._load(WARM_UP_SECONDS)
 
     def _load(self, seconds: int) -> wrk.Load:
         assert self.server is not None

@@ -16,8 +16,8 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         body = b""
         while True:
             message = await receive()
-            body += message["body"]
-            if not message["more_body"]:
+            body += message.get("body", b"")
+            if not message.get("more_body", False):
                 break
         headers = [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
