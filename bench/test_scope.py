@@ -60,7 +60,7 @@ def test_build_below_a_root_path(benchmark: Any, room: Room) -> None:
 
 
 def test_rewrite_for_a_proxy(benchmark: Any) -> None:
-    """The price of a trusted peer whose request carries no field of a proxy, as in every load test on one machine. No twins here."""
+    """The price of a trusted peer whose request carries no field of a proxy, as in a load test on one machine. No twins here."""
     headers = [(b"name-%d" % n, b"value") for n in range(12)]
     scope = {"type": "http", "scheme": "http", "client": ("127.0.0.1", 50000), "headers": headers}
     benchmark(rewrite_scope, scope, TrustedHosts("127.0.0.1"))
