@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from picocorn.asgi import files
 from picocorn.asgi.files import FILE_CHUNK_BYTES
 from picocorn.base.errors import ClientDisconnected, LocalProtocolError
 
@@ -51,6 +52,14 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "file"
     path.write_bytes(CONTENT)
     return path
+
+
+@pytest.fixture(autouse=True, params=["from memory", "in a thread"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test both ways: what the kernel has at hand, and what it would have to wait for."""
+    if request.param == "in a thread":
+        monkeypatch.setattr(files, "open_cached", lambda path, flags: -1)
+        monkeypatch.setattr(files, "read_cached", lambda descriptor, size_bytes, offset: None)
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +172,8 @@ def test_x4_client_goes_meanwhile(make: Any, path: Path) -> None:
 
 
 def test_x4_cancelled_meanwhile(make: Any, path: Path) -> None:
+    path.write_bytes(b"x" * (3 * FILE_CHUNK_BYTES))
+
     async def main() -> None:
         cycle = make()
         await cycle.send(START)
@@ -171,6 +182,22 @@ def test_x4_cancelled_meanwhile(make: Any, path: Path) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+    asyncio.run(main())
+
+
+def test_x4_others_get_their_turn(make: Any, path: Path) -> None:
+    path.write_bytes(b"x" * (4 * FILE_CHUNK_BYTES))
+
+    async def main() -> None:
+        cycle = make()
+        await cycle.send(START)
+        other = asyncio.create_task(asyncio.sleep(0))
+        done_after: list[int] = []
+        other.add_done_callback(lambda _: done_after.append(len(cycle.wire.sent)))
+        await cycle.send(pathsend(path))
+        assert done_after
+        assert done_after[0] < 4
 
     asyncio.run(main())
 
