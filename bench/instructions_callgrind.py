@@ -90,9 +90,13 @@ def environment(package: Path) -> dict[str, str]:
 
 
 def play_native(package: Path, conversation: str, way: str) -> None:
-    """Play without valgrind: shows that it works, and leaves every module's bytecode behind for the runs that count."""
+    """Play without valgrind: shows that it works, and leaves every module's bytecode behind for the runs that count.
+
+    Raises SystemExit when it does not work.
+    """
     command = [sys.executable, "-S", str(SCRIPT), conversation, way, str(FEW)]
-    subprocess.run(command, env=environment(package), check=True)
+    if subprocess.run(command, env=environment(package), check=False).returncode:
+        raise SystemExit(f"instructions: {conversation} cannot be played (see above)")
 
 
 def count(package: Path, conversation: str, way: str, requests: int) -> Cost:
