@@ -13,7 +13,8 @@ import pytest
 
 from picocorn.base.native import NO_EXTENSIONS_VARIABLE
 
-sys.path.insert(0, str(Path(__file__).parent))  # traffic.py, for every benchmark beside it
+# traffic.py and others, for every benchmark beside them. Last: the suite imports its own `conftest` by name.
+sys.path.append(str(Path(__file__).parent))
 
 BODIES = ["pure"] if os.environ.get(NO_EXTENSIONS_VARIABLE, "") not in ("", "0") else ["native", "pure"]
 
