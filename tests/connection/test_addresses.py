@@ -12,7 +12,9 @@ from picocorn.connection.addresses import (
     get_local_addr,
     get_path_with_query_string,
     get_remote_addr,
+    internet_address,
     is_ssl,
+    local_address,
 )
 
 
@@ -69,3 +71,28 @@ def test_of_a_scope() -> None:
     assert get_client_addr({}) == ""
     assert get_path_with_query_string({"path": "/a b/*", "query_string": b""}) == "/a%20b/%2A"
     assert get_path_with_query_string({"path": "/", "query_string": b"a=%20"}) == "/?a=%20"
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (("1.2.3.4", 5), ("1.2.3.4", 5)),
+        (("::1", 5, 0, 0), ("::1", 5)),
+        (["::1", 5], ("::1", 5)),
+        (("1.2.3.4", "5"), ("1.2.3.4", 5)),
+        (("1.2.3.4",), None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_in_the_form_of_a_scope(address: Any, expected: Any) -> None:
+    assert internet_address(address) == expected
+    assert local_address(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"), [("/run/s", ("/run/s", None)), (b"\0abstract", ("\0abstract", None)), (b"", None)]
+)
+def test_a_unix_name_in_the_form_of_a_scope(address: Any, expected: Any) -> None:
+    assert internet_address(address) is None
+    assert local_address(address) == expected

@@ -18,13 +18,17 @@ __all__ = [
 
 def internet_address(address: Any) -> tuple[str, int] | None:
     """(host, port) of an internet socket's address; None of a Unix socket's (asgi H11)."""
-    if isinstance(address, list | tuple) and len(address) >= 2:
+    if type(address) is tuple and len(address) == 2 and type(address[0]) is str and type(address[1]) is int:
+        return address  # as both transports give it: once a connection, so this road is short
+    if isinstance(address, (list, tuple)) and len(address) >= 2:
         return str(address[0]), int(address[1])
     return None
 
 
 def local_address(address: Any) -> tuple[str, int | None] | None:
     """(host, port), or (path, None) of a Unix socket; None where there is no name (asgi H11)."""
+    if isinstance(address, tuple):
+        return internet_address(address)
     if isinstance(address, bytes):
         # Linux's abstract names start with NUL and are no paths; a scope has text.
         address = address.decode("utf-8", "replace")
