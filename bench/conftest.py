@@ -13,7 +13,7 @@ import pytest
 
 from picocorn.base.native import NO_EXTENSIONS_VARIABLE
 
-# traffic.py and others, for every benchmark beside them. Last: the suite imports its own `conftest` by name.
+# traffic.py and others, for every benchmark beside them.
 sys.path.append(str(Path(__file__).parent))
 
 BODIES = ["pure"] if os.environ.get(NO_EXTENSIONS_VARIABLE, "") not in ("", "0") else ["native", "pure"]

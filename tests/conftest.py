@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
-from picocorn.base.native import NO_EXTENSIONS_VARIABLE, body_in_use
-
-#: The bodies under test. Native is left out only when somebody asked for that: where it is merely missing, its tests fail.
-TWINS = ("pure",) if os.environ.get(NO_EXTENSIONS_VARIABLE, "") not in ("", "0") else ("native", "pure")
+from bodies import TWINS
+from picocorn.base.native import body_in_use
 
 
 def pytest_report_header() -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import picocorn
-from conftest import TWINS
+from bodies import TWINS
 from picocorn.base import native
 
 PACKAGE = Path(picocorn.__file__).parent

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conftest import TWINS
+from bodies import TWINS
 from corpus_reader import files, read, run
 from http1_grammar import limits, pieces, stream
 

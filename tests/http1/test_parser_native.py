@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import TWINS
+from bodies import TWINS
 from picocorn.base.errors import RemoteProtocolError
 from picocorn.base.limits import HTTP1Limits
 from picocorn.http1.events import DATA, END, HEAD, NEED_DATA
