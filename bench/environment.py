@@ -38,7 +38,8 @@ def version(name):
         return None
 print(json.dumps({name: version(name) for name in sys.argv[1:]}))
 """
-_NATIVE = "from picocorn.base.native import NATIVE; raise SystemExit(not NATIVE)"
+#: what serves connections imports all the rest: a build that has left something out does not get through this
+_NATIVE = "import picocorn.connection.http1; from picocorn.base.native import NATIVE; raise SystemExit(not NATIVE)"
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,9 @@ class Environment:
         self._pip("uninstall", "-y", "picocorn")
         if error := self._pip("install", str(source), PICOCORN_BUILD_EXTENSION="yes"):
             return error
-        if subprocess.run([self.bin / "python", "-c", _NATIVE], check=False).returncode:
-            return "its extensions were not built"
+        tried = subprocess.run([self.bin / "python", "-c", _NATIVE], capture_output=True, text=True, check=False)
+        if tried.returncode:
+            return (tried.stderr.strip().splitlines() or ["its extensions were not built"])[-1]
         self.picocorn = wanted
         self._store()
         return None
