@@ -18,7 +18,7 @@ from peers import FLOOR, FRAMEWORKS, NEWEST, OLDEST, TWO_WORKERS, Peer
 from process import Server, free_port
 from workloads import KIB, pattern
 
-BENCH = Path(__file__).parent
+BENCH = Path(__file__).resolve().parent
 APPS = BENCH / "apps"
 
 

@@ -19,7 +19,7 @@ import store
 from peers import BASELINE, BY_NAME, FLOOR, NEWEST, OLDEST, PEERS
 from workloads import IDLE, NAMES, STARTUP
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 #: what the README shows
 HEADLINES = ("raw", "default", "browser", "post-10k", "file", "sleep-64", "starlette", "fastapi", "fastapi-model", "django")
 #: of these the chart is drawn

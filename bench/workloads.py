@@ -97,8 +97,8 @@ JSON = (("Content-Type", "application/json"), ("Accept", "application/json"))
 
 WORKLOADS = (
     Workload("raw", "raw ASGI, `GET /`", "raw:app", oldest=True, floor=True, quick=True),
-    Workload("default", "the same, default settings", "raw:app", way=DEFAULT, quick=True),
-    Workload("access-log", "the same, access log to a file", "raw:app", way=ACCESS_LOG),
+    Workload("default", "raw ASGI, default settings", "raw:app", way=DEFAULT, quick=True),
+    Workload("access-log", "raw ASGI, access log to a file", "raw:app", way=ACCESS_LOG),
     Workload("browser", "12 browser headers", "raw:app", request=Request(fields=BROWSER_FIELDS)),
     _body(1, True),
     _body(1, False),
