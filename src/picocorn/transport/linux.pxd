@@ -21,7 +21,7 @@ cdef extern from "<sys/socket.h>" nogil:
     enum: AF_INET, AF_INET6, AF_UNIX
     enum: SOCK_NONBLOCK, SOCK_CLOEXEC
     enum: SOL_SOCKET, SO_ERROR
-    enum: MSG_NOSIGNAL, SHUT_WR
+    enum: MSG_MORE, MSG_NOSIGNAL, SHUT_WR
 
     ctypedef uint32_t socklen_t
     struct sockaddr:

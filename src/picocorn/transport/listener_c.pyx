@@ -44,9 +44,12 @@ cdef class Listener(Watcher):
         self.sockname = own_name(sock)
         self.back_off_seconds = FIRST_BACK_OFF_SECONDS
         self.fd = sock.fileno()
-        error = self.poller.add(self, EPOLLIN)
+        self.poller.admit(self)
+        error = self.watch(EPOLLIN)
         if error:
+            self.poller.owners[self.fd] = None
             self.fd = -1
+            self.poller.end()
             raise OSError(error, os.strerror(error))
 
     def __repr__(self):
@@ -82,6 +85,7 @@ cdef class Listener(Watcher):
             if fd >= 0:
                 self.back_off_seconds = FIRST_BACK_OFF_SECONDS
                 self.connected(accepted(self.poller, fd, &address, size, self.sockname))
+                self.poller.flush_late()
                 continue
             error = errno
             if error == EAGAIN:
@@ -103,7 +107,6 @@ cdef class Listener(Watcher):
             return 0
         error = transport.start()
         if error:
-            transport.discard()
             self.back_off(error)
         return 0
 

@@ -40,9 +40,10 @@ cdef class Poller:
     cdef bint is_finish_due
     cdef readonly uint64_t sends    # send system calls, for tests and benchmarks
 
-    cdef int add(self, Watcher watcher, uint32_t events) except -1
+    cdef int admit(self, Watcher watcher) except -1
     cdef int mark_dirty(self, Watcher watcher) except -1
     cdef int flush_dirty(self) except -1
+    cdef int flush_late(self) except -1
     cdef int lose(self, Watcher watcher) except -1
     cdef int report(self, str message, object error, object transport, object protocol) except -1
     cdef int begin(self) except -1

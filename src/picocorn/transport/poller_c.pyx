@@ -124,18 +124,12 @@ cdef class Poller:
 
     # --- membership -------------------------------------------------------------------------------------------------------
 
-    cdef int add(self, Watcher watcher, uint32_t events) except -1:
-        """Take `watcher` in. Returns 0, or the errno why the kernel did not."""
-        cdef int error
+    cdef int admit(self, Watcher watcher) except -1:
+        """Take `watcher` in. What the kernel is to watch is for it to say."""
         if self.epfd < 0:
             self.begin()
         self.generations += 1
         watcher.generation = self.generations
-        error = watcher.watch(events)
-        if error:
-            if self.alive == 0:
-                self.end()
-            return error
         while PyList_GET_SIZE(self.owners) <= watcher.fd:
             self.owners.append(None)
         self.owners[watcher.fd] = watcher
@@ -239,8 +233,7 @@ cdef class Poller:
                 if watcher is None or not watcher.registered or watcher.generation != events[i].data.u64 >> 32:
                     continue
                 watcher.handle(events[i].events)
-                if PyList_GET_SIZE(self.dirty) and now_nanoseconds() - self.dirty_since_ns > LATENCY_GUARD_NANOSECONDS:
-                    self.flush_dirty()
+                self.flush_late()
         finally:
             self.depth -= 1
             self.flush_dirty()
@@ -258,6 +251,12 @@ cdef class Poller:
         if self.depth == 0 and not self.is_flush_due:
             self.loop.call_soon(self._flush_due)
             self.is_flush_due = True
+        return 0
+
+    cdef int flush_late(self) except -1:
+        """Flush if answers have waited long enough for the others of their turn."""
+        if PyList_GET_SIZE(self.dirty) and now_nanoseconds() - self.dirty_since_ns > LATENCY_GUARD_NANOSECONDS:
+            return self.flush_dirty()
         return 0
 
     def _flush_due(self):

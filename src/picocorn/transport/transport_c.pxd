@@ -31,6 +31,7 @@ cdef class PollerTransport(Watcher):
     cdef Py_ssize_t low_bytes
 
     cdef bint is_closed             # close() was called: reads no more, ends when the queue is empty
+    cdef bint is_aborted            # abort() was called: no orderly end is promised to the peer
     cdef bint is_lost               # connection_lost() is due or done
     cdef bint is_paused             # the protocol asked for no more data
     cdef bint is_bulk               # the last recv() took all it could and the protocol did not mind
@@ -50,10 +51,13 @@ cdef class PollerTransport(Watcher):
     cdef int receive_eof(self) except -1
     cdef int hung_up(self) except -1
     cdef int drained(self) except -1
+    cdef bint is_reading_now(self) noexcept
+    cdef uint32_t interest(self) noexcept
     cdef int set_interest(self) except -1
     cdef int queue(self, object data) except -1
     cdef int after_write(self) except -1
     cdef ssize_t send_some(self, size_t* offered) except -2
+    cdef bint is_last(self) noexcept
     cdef int drop_sent(self, Py_ssize_t count) except -1
 
 

@@ -14,9 +14,9 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
 from .linux cimport (
-    AF_INET, AF_INET6, AF_UNIX, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, INET6_ADDRSTRLEN, MSG_NOSIGNAL, SHUT_WR, SO_ERROR,
-    SOL_SOCKET, close_descriptor, getsockname, getsockopt, inet_ntop, iovec, msghdr, ntohl, ntohs, recv, send, sendmsg, shutdown,
-    sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t,
+    AF_INET, AF_INET6, AF_UNIX, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, INET6_ADDRSTRLEN, MSG_MORE, MSG_NOSIGNAL, SHUT_WR,
+    SO_ERROR, SOL_SOCKET, close_descriptor, getsockname, getsockopt, inet_ntop, iovec, msghdr, ntohl, ntohs, recv, send, sendmsg,
+    shutdown, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un, socklen_t,
 )
 from .poller_c cimport BULK_RECEIVE_BYTES, RECEIVE_BYTES, Poller, Watcher
 
@@ -53,15 +53,22 @@ cdef class PollerTransport(Watcher):
         return f"<PollerTransport fd={self.fd} {state} queued={self.queued_bytes}>"
 
     cdef int start(self) except -1:
-        """Begin to watch, and tell the protocol. Returns 0, or the errno why the kernel does not watch."""
-        cdef int error = self.poller.add(self, EPOLLIN)
-        if error:
-            return error
+        """Tell the protocol, receive what is there already, then begin to watch. Returns 0, or the errno why that failed."""
+        cdef int error = 0
+        self.poller.admit(self)
         try:
             self.protocol.connection_made(self)
         except BaseException as failure:
             self.callback_failed("connection_made", failure)
-        return 0
+        # Most clients have sent their request by the time they are accepted, and of those that send no other the kernel never
+        # need be asked to watch.
+        if self.is_reading_now() and not self.registered:
+            self.receive()
+        if not self.is_lost and not self.registered and not (self.is_closed and self.dirty):
+            error = self.watch(self.interest())
+            if error:
+                self.fail(error)
+        return error
 
     cdef int discard(self) except -1:
         """Close a connection that no protocol was told of."""
@@ -113,7 +120,7 @@ cdef class PollerTransport(Watcher):
         if self.is_lost:
             return 0
         if events & (EPOLLIN | EPOLLERR | EPOLLHUP):
-            if not (self.is_paused or self.got_eof or self.is_closed):
+            if self.is_reading_now():
                 self.receive()
             elif events & (EPOLLERR | EPOLLHUP):
                 self.hung_up()
@@ -125,14 +132,14 @@ cdef class PollerTransport(Watcher):
             self.drained()
         return 0
 
+    cdef bint is_reading_now(self) noexcept:
+        return not (self.is_paused or self.got_eof or self.is_closed)
+
+    cdef uint32_t interest(self) noexcept:
+        return (EPOLLIN if self.is_reading_now() else 0) | (EPOLLOUT if self.is_blocked else 0)
+
     cdef int set_interest(self) except -1:
-        cdef uint32_t events = 0
-        cdef int error
-        if not (self.is_paused or self.got_eof or self.is_closed):
-            events |= EPOLLIN
-        if self.is_blocked:
-            events |= EPOLLOUT
-        error = self.watch(events)
+        cdef int error = self.watch(self.interest())
         if error:
             self.fail(error)
         return 0
@@ -318,26 +325,32 @@ cdef class PollerTransport(Watcher):
                 self.is_blocked = True
                 self.set_interest()
             return 0
+        if self.is_last():
+            shutdown(self.fd, SHUT_WR)
         if self.is_closed:
             self.force_close(None)
         elif self.is_blocked:
             self.is_blocked = False
             self.set_interest()
-        if self.wrote_eof and not self.is_lost:
-            shutdown(self.fd, SHUT_WR)
         return 0
+
+    cdef bint is_last(self) noexcept:
+        """Whether the end of our direction follows the queue, an orderly one."""
+        return (self.is_closed or self.wrote_eof) and not self.is_aborted
 
     cdef ssize_t send_some(self, size_t* offered) except -2:
         """One system call. `offered` becomes the number of bytes it was given."""
         cdef iovec vectors[VECTORS_PER_SEND]
         cdef msghdr message
         cdef int count = 1
+        # The end travels in the packet of the last bytes: half the work for the kernel, one wake-up for the peer.
+        cdef int flags = MSG_NOSIGNAL | MSG_MORE if self.is_last() else MSG_NOSIGNAL
         cdef Py_ssize_t i = self.more_start
         cdef char* start = PyBytes_AS_STRING(self.first) + self.first_sent
         offered[0] = PyBytes_GET_SIZE(self.first) - self.first_sent
         self.poller.sends += 1
         if self.more is None:
-            return send(self.fd, start, offered[0], MSG_NOSIGNAL)
+            return send(self.fd, start, offered[0], flags)
         vectors[0].iov_base = start
         vectors[0].iov_len = offered[0]
         while count < VECTORS_PER_SEND and i < PyList_GET_SIZE(self.more):
@@ -350,7 +363,7 @@ cdef class PollerTransport(Watcher):
         memset(&message, 0, sizeof(message))
         message.msg_iov = vectors
         message.msg_iovlen = count
-        return sendmsg(self.fd, &message, MSG_NOSIGNAL)
+        return sendmsg(self.fd, &message, flags)
 
     cdef int drop_sent(self, Py_ssize_t count) except -1:
         """Take the `count` bytes that have gone out of the queue."""
@@ -414,6 +427,7 @@ cdef class PollerTransport(Watcher):
 
     def abort(self):
         """End now. What the kernel takes at once still leaves, as asyncio's write() would have sent it; the rest is dropped."""
+        self.is_aborted = True
         if self.dirty:
             self.flush()
         self.force_close(None)
