@@ -26,13 +26,15 @@ REQUESTS = {
 }
 
 
+CLIENT = ("127.0.0.1", 50000)
+SERVER = ("127.0.0.1", 8000)
+
+
 def builder_and_head(room: Room, request: bytes, root_path: str = "") -> tuple[Any, Any]:
     parser = room("http1.parser").RequestParser(HTTP1Limits())
     parser.feed(request)
     assert parser.next_event() == HEAD
     builder = room("asgi.scope").ScopeBuilder(
-        server=("127.0.0.1", 8000),
-        client=("127.0.0.1", 50000),
         scheme="http",
         root_path=root_path,
         app_state={"pool": object()},
@@ -46,16 +48,16 @@ def builder_and_head(room: Room, request: bytes, root_path: str = "") -> tuple[A
 def test_build(benchmark: Any, room: Room, name: str) -> None:
     request, path = REQUESTS[name]
     builder, head = builder_and_head(room, request)
-    scope = benchmark(builder.build, head)
+    scope = benchmark(builder.build, head, CLIENT, SERVER)
     assert scope["path"] == path
     assert scope["raw_path"] == request.split(b" ", 2)[1].partition(b"?")[0]
     assert len(scope["headers"]) == request.count(b"\r\n") - 2
-    assert scope["client"] == ("127.0.0.1", 50000)
+    assert scope["client"] == CLIENT
 
 
 def test_build_below_a_root_path(benchmark: Any, room: Room) -> None:
     builder, head = builder_and_head(room, traffic.BROWSER_GET, "/shop")
-    scope = benchmark(builder.build, head)
+    scope = benchmark(builder.build, head, CLIENT, SERVER)
     assert (scope["path"], scope["root_path"]) == ("/shop/articles/2026", "/shop")
 
 

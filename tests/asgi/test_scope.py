@@ -19,8 +19,6 @@ from picocorn.base.native import NO_EXTENSIONS_VARIABLE
 from picocorn.http1.events import HEAD
 
 OPTIONS: dict[str, Any] = {
-    "server": ("127.0.0.1", 8000),
-    "client": ("10.0.0.1", 4242),
     "scheme": "http",
     "root_path": "",
     "app_state": {},
@@ -29,12 +27,16 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def build(suffix: str, request: bytes, **options: Any) -> dict[str, Any]:
+SERVER = ("127.0.0.1", 8000)
+CLIENT = ("10.0.0.1", 4242)
+
+
+def build(suffix: str, request: bytes, client: Any = CLIENT, server: Any = SERVER, **options: Any) -> dict[str, Any]:
     parser = importlib.import_module(f"picocorn.http1.parser{suffix}").RequestParser(HTTP1Limits())
     parser.feed(request)
     assert parser.next_event() == HEAD
     builder = importlib.import_module(f"picocorn.asgi.scope{suffix}").ScopeBuilder(**{**OPTIONS, **options})
-    return builder.build(parser.head)
+    return builder.build(parser.head, client, server)
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def test_c11_scopes_share_nothing(room: Callable[[str], ModuleType]) -> None:
     for _ in range(2):
         parser.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert parser.next_event() == HEAD
-        scopes.append(builder.build(parser.head))
+        scopes.append(builder.build(parser.head, CLIENT, SERVER))
         parser.next_event()
         if len(scopes) == 1:
             for part in ("asgi", "headers", "state", "extensions"):
@@ -233,38 +235,67 @@ def test_both_bodies_build_the_same(pieces: Any, path: Any, root_path: str, fiel
     assert list(native) == list(pure)
 
 
-def test_c11_extensions_belong_to_one_request_alone(twin: str) -> None:
+def test_c11_what_a_scope_holds_belongs_to_one_request_alone(twin: str) -> None:
     """The native builder gives the same dicts out again, but only when nobody can tell."""
     suffix = "_c" if twin == "native" else "_py"
-    names = ("one", "two")
     parser = importlib.import_module(f"picocorn.http1.parser{suffix}").RequestParser(HTTP1Limits())
-    builder = importlib.import_module(f"picocorn.asgi.scope{suffix}").ScopeBuilder(**{**OPTIONS, "extensions": names})
+    builder = importlib.import_module(f"picocorn.asgi.scope{suffix}").ScopeBuilder(**{**OPTIONS, "extensions": ("one", "two")})
+    fresh = {"asgi": {"version": "3.0", "spec_version": "2.5"}, "state": {}, "extensions": {"one": {}, "two": {}}}
 
-    def extensions() -> dict[str, Any]:
+    def scope() -> dict[str, Any]:
         parser.feed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         while parser.next_event() != HEAD:
             pass
-        given: dict[str, Any] = builder.build(parser.head)["extensions"]
-        assert given == {"one": {}, "two": {}}
-        return given
+        built: dict[str, Any] = builder.build(parser.head, CLIENT, SERVER)
+        assert {key: built[key] for key in fresh} == fresh
+        return built
 
-    kept = extensions()
-    kept["one"]["mine"] = 1
-    assert extensions() is not kept
-    inner = extensions()["two"]
+    for key in fresh:
+        kept = scope()[key]
+        kept["mine"] = 1
+        assert scope()[key] is not kept
+        again = scope()[key]
+        assert scope()[key] is not again
+        assert kept["mine"] == 1
+    inner = scope()["extensions"]["two"]
     inner["mine"] = 2
     for change in (
         lambda given: given.clear(),
-        lambda given: given.update(one=3),
-        lambda given: given.update(three={}),
-        lambda given: given["two"].update(mine=4),
-        lambda given: given.update(one=given["two"]),
-        lambda given: given.pop("one") or given.update(four={}),
+        lambda given: given["extensions"].clear(),
+        lambda given: given["extensions"].update(one=3),
+        lambda given: given["extensions"].update(three={}),
+        lambda given: given["extensions"]["two"].update(mine=4),
+        lambda given: given["extensions"].update(one=given["extensions"]["two"]),
+        lambda given: given["extensions"].pop("one") or given["extensions"].update(four={}),
+        lambda given: given["asgi"].update(version="4.0"),
+        lambda given: given["asgi"].pop("version"),
+        lambda given: given["asgi"].pop("version") and given["asgi"].update(mine=1),
+        lambda given: given["state"].update(mine=1),
+        lambda given: given.update(method="PUT", client=None, query_string=b"x"),
     ):
-        change(extensions())
-        extensions()
-    held = [extensions() for _ in range(3)]
-    assert len({id(given) for given in held}) == 3
-    assert len({id(given["one"]) for given in held}) == 3
-    assert kept == {"one": {"mine": 1}, "two": {}}
+        change(scope())
+        assert scope() == scope()
+    held = [scope() for _ in range(3)]
+    for key in fresh:
+        assert len({id(given[key]) for given in held}) == 3
+    assert len({id(given["extensions"]["one"]) for given in held}) == 3
     assert inner == {"mine": 2}
+
+
+def test_one_builder_serves_all_connections(twin: str) -> None:
+    suffix = "_c" if twin == "native" else "_py"
+    parsers = importlib.import_module(f"picocorn.http1.parser{suffix}")
+    builder = importlib.import_module(f"picocorn.asgi.scope{suffix}").ScopeBuilder(**OPTIONS)
+    requests = (
+        b"GET /one HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"GET /one?two HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"POST /three HTTP/1.0\r\n\r\n",
+        b"PROPFIND /four HTTP/1.1\r\nhost: b\r\n\r\n",
+    )
+    peers = ((CLIENT, SERVER), (None, SERVER), (("10.0.0.2", 1), ("::1", 8000)), (None, None))
+    for request in (*requests, *reversed(requests)):
+        for client, server in peers:
+            parser = parsers.RequestParser(HTTP1Limits())
+            parser.feed(request)
+            assert parser.next_event() == HEAD
+            assert builder.build(parser.head, client, server) == build(suffix, request, client, server)

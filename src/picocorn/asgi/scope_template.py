@@ -1,4 +1,4 @@
-"""The keys of an `http` scope that stay the same on one connection, in the order in which people read a printed scope.
+"""The keys of an `http` scope, those of one server filled in, in the order in which people read a printed scope.
 
 One text for both bodies of the scope builder.
 """
@@ -13,16 +13,14 @@ __all__ = ["SPEC_VERSION", "scope_template"]
 SPEC_VERSION = "2.5"
 
 
-def scope_template(
-    server: tuple[str, int | None] | None, client: tuple[str, int] | None, scheme: str, root_path: str
-) -> dict[str, Any]:
-    """A scope whose keys are all there; those that each request sets itself hold placeholders."""
+def scope_template(scheme: str, root_path: str) -> dict[str, Any]:
+    """A scope whose keys are all there; those that each connection or request sets itself hold placeholders."""
     return {
         "type": "http",
         "asgi": None,
         "http_version": "1.1",
-        "server": server,
-        "client": client,
+        "server": None,
+        "client": None,
         "scheme": scheme,
         "method": "",
         "root_path": root_path,

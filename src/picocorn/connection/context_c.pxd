@@ -1,5 +1,6 @@
 # Types for context_py.py, which is compiled a second time as context_c.
 
+from ..asgi.scope_c cimport ScopeBuilder
 from ..asgi.tasks_c cimport TaskStarter
 from .timers_c cimport Timers
 
@@ -15,18 +16,16 @@ cdef class ServerState:
 cdef class ConnectionContext:
     cdef readonly object loop
     cdef readonly ServerState server_state
-    cdef public dict app_state
     cdef readonly object limits
-    cdef readonly str root_path
     cdef public double keep_alive_seconds
     cdef public double request_header_seconds
     cdef public double request_body_seconds
     cdef public Py_ssize_t limit_concurrency
     cdef public object access_log
     cdef public object trusted_hosts
-    cdef readonly str asgi_version
     cdef readonly bint is_tls
     cdef readonly bint is_tracing
+    cdef readonly ScopeBuilder scopes
     cdef readonly TaskStarter starter
     cdef readonly Timers timers
     cdef readonly object base_context

@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 from typing import TYPE_CHECKING, Any
 
+from ..asgi.scope_py import ScopeBuilder
 from ..asgi.tasks_py import TaskStarter
 from ..base.limits import HTTP1Limits
 from ..http1.writer_py import encode_fields
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from .access_log_py import AccessLog
 
 __all__ = ["ConnectionContext", "ServerState"]
+
+
+#: The ASGI extensions that an HTTP/1.1 connection can carry.
+HTTP1_EXTENSIONS = (
+    "http.response.early_hint",
+    "http.response.pathsend",
+    "http.response.trailers",
+    "http.response.zerocopysend",
+)
 
 
 class ServerState:
@@ -53,8 +63,6 @@ class ConnectionContext:
 
     __slots__ = (
         "access_log",
-        "app_state",
-        "asgi_version",
         "base_context",
         "is_tls",
         "is_tracing",
@@ -64,7 +72,7 @@ class ConnectionContext:
         "loop",
         "request_body_seconds",
         "request_header_seconds",
-        "root_path",
+        "scopes",
         "server_state",
         "starter",
         "timers",
@@ -92,19 +100,23 @@ class ConnectionContext:
     ) -> None:
         self.loop = loop
         self.server_state = server_state
-        self.app_state = app_state
         self.limits = limits
-        self.root_path = root_path
         self.keep_alive_seconds = keep_alive_seconds
         self.request_header_seconds = request_header_seconds
         self.request_body_seconds = request_body_seconds
         self.limit_concurrency = limit_concurrency or 0
         self.access_log = access_log
         self.trusted_hosts = trusted_hosts
-        self.asgi_version = asgi_version
         self.is_tls = is_tls
         self.is_tracing = is_tracing()
         self.timers = Timers(loop)
         #: what callbacks run in, and what each request gets a copy of
         self.base_context = contextvars.Context() if reset_contextvars else contextvars.copy_context()
+        self.scopes = ScopeBuilder(
+            scheme="https" if is_tls else "http",
+            root_path=root_path,
+            app_state=app_state,
+            asgi_version=asgi_version,
+            extensions=HTTP1_EXTENSIONS,
+        )
         self.starter = TaskStarter(app, loop, self.base_context, server_state.tasks)

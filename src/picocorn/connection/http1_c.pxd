@@ -3,7 +3,6 @@
 cimport cython
 
 from ..asgi.http_cycle_c cimport HTTPCycle, new_cycle
-from ..asgi.scope_c cimport ScopeBuilder
 from ..http1.connection_c cimport HTTP1Connection
 from ..http1.parser_c cimport RequestHead
 from .context_c cimport ConnectionContext, ServerState
@@ -14,7 +13,6 @@ cdef int DATA
 cdef int END
 cdef int HEAD
 cdef Py_ssize_t HIGH_WATER_BYTES
-cdef tuple EXTENSIONS
 cdef object logger
 cdef int REQUESTS_PER_TURN
 cdef int NO_DEADLINE
@@ -27,7 +25,6 @@ cdef int LINGER
 cdef class HTTP1Protocol(StreamConnection):
     cdef HTTP1Connection _conn
     cdef HTTPCycle _cycle
-    cdef ScopeBuilder _scopes
     cdef int _begun
     cdef bint _plain_tasks
     cdef bint _pump_scheduled
@@ -39,7 +36,7 @@ cdef class HTTP1Protocol(StreamConnection):
     cpdef object pump(self)
     @cython.locals(cycle=HTTPCycle, conn=HTTP1Connection, event=int)
     cdef bint _step(self) except -1
-    @cython.locals(head=RequestHead, context=ConnectionContext, scopes=ScopeBuilder, scope=dict)
+    @cython.locals(head=RequestHead, context=ConnectionContext, scope=dict)
     cdef object _begin_request(self)
     cdef object _ignore_upgrade(self, RequestHead head)
     @cython.locals(context=ConnectionContext)

@@ -16,7 +16,6 @@ from typing import Any
 from ..asgi.canned import canned_response
 from ..asgi.http_cycle_py import HTTPCycle, new_cycle
 from ..asgi.proxy_headers import rewrite_scope
-from ..asgi.scope_py import ScopeBuilder
 from ..base.errors import RemoteProtocolError
 from ..base.limits import HIGH_WATER_BYTES
 from ..http1.connection_py import HTTP1Connection
@@ -31,13 +30,6 @@ from .trailers import takes_trailers
 __all__ = ["HTTP1Protocol"]
 
 logger = logging.getLogger("picocorn.error")
-
-EXTENSIONS = (
-    "http.response.early_hint",
-    "http.response.pathsend",
-    "http.response.trailers",
-    "http.response.zerocopysend",
-)
 
 #: Pipelined requests that one turn of the loop begins. Where tasks start eagerly nothing else would stop a client that sends
 #: 256 KiB of small ones at once: measured, every other client waited for 10,000 of them.
@@ -57,7 +49,6 @@ class HTTP1Protocol(StreamConnection):
         "_plain_tasks",
         "_pump_scheduled",
         "_pumping",
-        "_scopes",
         "_shutting_down",
         "_status",
         "_trusted",
@@ -67,7 +58,6 @@ class HTTP1Protocol(StreamConnection):
         StreamConnection.__init__(self, context)
         self._conn = HTTP1Connection(context.limits)
         self._cycle: HTTPCycle | None = None
-        self._scopes: ScopeBuilder | None = None
         self._begun = 0
         self._plain_tasks = True
         self._pump_scheduled = False
@@ -211,18 +201,7 @@ class HTTP1Protocol(StreamConnection):
     def _begin_request(self) -> None:
         head = self._conn.parser.head
         context = self._context
-        scopes = self._scopes
-        if scopes is None:
-            scopes = self._scopes = ScopeBuilder(
-                server=self.server,
-                client=self.client,
-                scheme="https" if context.is_tls else "http",
-                root_path=context.root_path,
-                app_state=context.app_state,
-                asgi_version=context.asgi_version,
-                extensions=EXTENSIONS,
-            )
-        scope = scopes.build(head)
+        scope = context.scopes.build(head, self.client, self.server)
         if head.forwarded and self._trusted:
             hosts = context.trusted_hosts
             assert hosts is not None
