@@ -12,13 +12,19 @@ cdef class LineFormat:
 
 
 cdef class Watch:
-    cdef list _dicts
+    cdef list _namespaces
     cdef list _lists
-    cdef list _methods
+    cdef list _rarely
     cdef list _values
     cdef list _sizes
+    cdef list _rare_values
+    cdef list _attributes
     cdef list _found
+    cdef list _methods
+    cdef list _found_methods
+    cdef list _classes
+    cdef list _versions
 
-    cdef list _contents(self)
     cpdef bint holds(self) except -1
-    cpdef bint methods_hold(self) except -1
+    cpdef bint holds_all(self) except -1
+    cdef bint _methods_hold(self) except -1

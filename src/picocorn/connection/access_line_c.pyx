@@ -3,22 +3,36 @@
 # whose size is known before, and what is watched is compared pointer by pointer. Every other line is put together from
 # `request_parts`, as in the pure body.
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_CheckExact, PyDict_GetItem, PyDict_Next
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from cpython.object cimport PyObject
-from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
-from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_GET_LENGTH
 from libc.string cimport memcpy
 
 from .access_parts import request_parts
 
 __all__ = ["LineFormat", "Watch"]
 
+# Everything is borrowed here and nothing runs in between that could give it up. Declared with pointers, because Cython would
+# count references for objects: a third of the instructions of a line.
+cdef extern from "Python.h" nogil:
+    bint PyDict_CheckExact(PyObject *)
+    bint PyTuple_CheckExact(PyObject *)
+    bint PyBytes_CheckExact(PyObject *)
+    bint PyUnicode_CheckExact(PyObject *)
+    bint PyLong_CheckExact(PyObject *)
+    bint PyDict_Next(PyObject *, Py_ssize_t *position, PyObject **key, PyObject **value)
+    PyObject *PyDict_GetItemWithError(PyObject *, PyObject *key)
+    Py_ssize_t PyList_GET_SIZE(PyObject *)
+    PyObject *PyList_GET_ITEM(PyObject *, Py_ssize_t index)
+    Py_ssize_t PyTuple_GET_SIZE(PyObject *)
+    PyObject *PyTuple_GET_ITEM(PyObject *, Py_ssize_t index)
+    Py_ssize_t PyBytes_GET_SIZE(PyObject *)
+    char *PyBytes_AS_STRING(PyObject *)
+    long PyLong_AsLongAndOverflow(PyObject *, int *overflow)
+    bint PyUnicode_IS_COMPACT_ASCII(PyObject *)
+    Py_ssize_t PyUnicode_GET_LENGTH(PyObject *)
+    unsigned char *PyUnicode_1BYTE_DATA(PyObject *)
+    ctypedef struct PyTypeObject:
+        unsigned int tp_version_tag
 cdef extern from "Python.h":
-    bint PyUnicode_IS_COMPACT_ASCII(object text)
-    unsigned char *PyUnicode_1BYTE_DATA(object text)
     str PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
 
 cdef enum:
@@ -46,7 +60,7 @@ fill_tables()
 
 
 cdef inline bint is_ascii(PyObject *text) noexcept:
-    return text != NULL and PyUnicode_CheckExact(<object>text) and PyUnicode_IS_COMPACT_ASCII(<object>text)
+    return text != NULL and PyUnicode_CheckExact(text) and PyUnicode_IS_COMPACT_ASCII(text)
 
 
 cdef inline bint is_plain(const unsigned char *data, Py_ssize_t size, const unsigned char *table) noexcept:
@@ -57,20 +71,23 @@ cdef inline bint is_plain(const unsigned char *data, Py_ssize_t size, const unsi
     return True
 
 
-cdef inline unsigned char *copied(unsigned char *out, object text) noexcept:
+cdef inline PyObject *item(PyObject *scope, str key) noexcept:
+    return PyDict_GetItemWithError(scope, <PyObject *>key)
+
+
+cdef inline unsigned char *copied(unsigned char *out, PyObject *text) noexcept:
     cdef Py_ssize_t size = PyUnicode_GET_LENGTH(text)
     memcpy(out, PyUnicode_1BYTE_DATA(text), size)
     return out + size
 
 
-cdef inline int port_of(PyObject *client, char *digits) except -1:
+cdef inline int port_of(PyObject *number, char *digits) noexcept:
     # Writes the port from the right end of `digits`. Returns the number of digits, 0 for what is no usual port.
     cdef int overflow = 0, count = 0
     cdef long port
-    cdef PyObject *number = PyTuple_GET_ITEM(<object>client, 1)
-    if not PyLong_CheckExact(<object>number):
+    if not PyLong_CheckExact(number):
         return 0
-    port = PyLong_AsLongAndOverflow(<object>number, &overflow)
+    port = PyLong_AsLongAndOverflow(number, &overflow)
     if overflow or port < 0 or port > 65535:
         return 0
     while True:
@@ -106,129 +123,175 @@ cdef class LineFormat:
     cdef str _tail(self, int status):
         if not 0 <= status <= LAST_STATUS:
             return self._tail_of(status)
-        tail = <object>PyList_GET_ITEM(self._tails, status)
-        if tail is None:
-            tail = self._tails[status] = self._tail_of(status)
-        return tail
+        if self._tails[status] is None:
+            self._tails[status] = self._tail_of(status)
+        return self._tails[status]
 
     cdef str _usual_line(self, object scope, str tail):
         # None for a line that is not the usual one: other types than scopes have, anything to escape, a key that is missing.
+        cdef PyObject *known = <PyObject *>scope
         cdef PyObject *client
         cdef PyObject *host = NULL
         cdef PyObject *method
         cdef PyObject *path
         cdef PyObject *query
         cdef PyObject *version
-        cdef Py_ssize_t size, query_size
+        cdef PyObject *prefix = <PyObject *>self._prefix
+        cdef PyObject *before_method = <PyObject *>self._before_method
+        cdef PyObject *end = <PyObject *>tail
+        cdef Py_ssize_t size, query_size, host_size = 0
         cdef int digits_size = 0
         cdef char digits[PORT_DIGITS]
         cdef unsigned char *out
         cdef str line
-        if tail is None or not PyDict_CheckExact(scope):
+        if not PyDict_CheckExact(known) or not (is_ascii(prefix) and is_ascii(before_method) and is_ascii(end)):
             return None
-        client = PyDict_GetItem(scope, "client")
-        method = PyDict_GetItem(scope, "method")
-        path = PyDict_GetItem(scope, "path")
-        query = PyDict_GetItem(scope, "query_string")
-        version = PyDict_GetItem(scope, "http_version")
+        client = item(known, "client")
+        method = item(known, "method")
+        path = item(known, "path")
+        query = item(known, "query_string")
+        version = item(known, "http_version")
         if not (is_ascii(method) and is_ascii(path) and is_ascii(version)):
             return None
-        if client == NULL or query == NULL or not PyBytes_CheckExact(<object>query):
+        if client == NULL or query == NULL or not PyBytes_CheckExact(query):
             return None
-        size = PyUnicode_GET_LENGTH(<object>path)
-        if not is_plain(PyUnicode_1BYTE_DATA(<object>path), size, PLAIN_IN_PATH):
+        size = PyUnicode_GET_LENGTH(path)
+        query_size = PyBytes_GET_SIZE(query)
+        if not is_plain(PyUnicode_1BYTE_DATA(path), size, PLAIN_IN_PATH):
             return None
-        query_size = PyBytes_GET_SIZE(<object>query)
-        if query_size:
-            if not is_plain(<const unsigned char *>PyBytes_AS_STRING(<object>query), query_size, PLAIN_IN_QUERY):
+        if not is_plain(<const unsigned char *>PyBytes_AS_STRING(query), query_size, PLAIN_IN_QUERY):
+            return None
+        if client != <PyObject *>None:
+            if not PyTuple_CheckExact(client) or PyTuple_GET_SIZE(client) != 2:
                 return None
-            size += 1 + query_size
-        if <object>client is not None:
-            if not PyTuple_CheckExact(<object>client) or PyTuple_GET_SIZE(<object>client) != 2:
-                return None
-            host = PyTuple_GET_ITEM(<object>client, 0)
-            digits_size = port_of(client, digits)
+            host = PyTuple_GET_ITEM(client, 0)
+            digits_size = port_of(PyTuple_GET_ITEM(client, 1), digits)
             if not digits_size or not is_ascii(host):
                 return None
-            query_size = PyUnicode_GET_LENGTH(<object>host)
-            if not is_plain(PyUnicode_1BYTE_DATA(<object>host), query_size, PLAIN_IN_QUERY):
+            host_size = PyUnicode_GET_LENGTH(host)
+            if not is_plain(PyUnicode_1BYTE_DATA(host), host_size, PLAIN_IN_QUERY):
                 return None
-            size += query_size + 1 + digits_size
-        size += PyUnicode_GET_LENGTH(self._prefix) + PyUnicode_GET_LENGTH(self._before_method)
-        size += PyUnicode_GET_LENGTH(<object>method) + 1 + 6 + PyUnicode_GET_LENGTH(<object>version) + PyUnicode_GET_LENGTH(tail)
+            size += host_size + 1 + digits_size
+        if query_size:
+            size += 1 + query_size
+        size += PyUnicode_GET_LENGTH(prefix) + PyUnicode_GET_LENGTH(before_method) + PyUnicode_GET_LENGTH(method) + 1
+        size += 6 + PyUnicode_GET_LENGTH(version) + PyUnicode_GET_LENGTH(end)
         line = PyUnicode_New(size, 127)
-        out = copied(PyUnicode_1BYTE_DATA(line), self._prefix)
+        out = copied(PyUnicode_1BYTE_DATA(<PyObject *>line), prefix)
         if host != NULL:
-            out = copied(out, <object>host)
+            out = copied(out, host)
             out[0] = c':'
             memcpy(out + 1, digits + PORT_DIGITS - digits_size, digits_size)
             out += 1 + digits_size
-        out = copied(out, self._before_method)
-        out = copied(out, <object>method)
+        out = copied(out, before_method)
+        out = copied(out, method)
         out[0] = c' '
-        out = copied(out + 1, <object>path)
-        query_size = PyBytes_GET_SIZE(<object>query)
+        out = copied(out + 1, path)
         if query_size:
             out[0] = c'?'
-            memcpy(out + 1, PyBytes_AS_STRING(<object>query), query_size)
+            memcpy(out + 1, PyBytes_AS_STRING(query), query_size)
             out += 1 + query_size
         memcpy(out, b" HTTP/", 6)
-        out = copied(out + 6, <object>version)
-        copied(out, tail)
+        out = copied(out + 6, version)
+        copied(out, end)
         return line
 
 
-cdef class Watch:
-    """Remembers what some containers hold, object for object, and what some classes and modules have under a name.
+cdef list contents_of(list namespaces, list lists):
+    contents = []
+    for namespace in namespaces:
+        contents += namespace.values()
+    for items in lists:
+        contents += items
+    return contents
 
-    `dicts` and `lists` are the containers themselves, `methods` pairs of a class (or module) and a name.
+
+cdef Py_ssize_t same_namespaces(PyObject *namespaces, PyObject *values) noexcept:
+    # How many of `values` the dicts hold in this order, object for object; -1 if they hold something else.
+    cdef Py_ssize_t i, position, seen = 0, count = PyList_GET_SIZE(values)
+    cdef PyObject *key
+    cdef PyObject *value
+    for i in range(PyList_GET_SIZE(namespaces)):
+        position = 0
+        while PyDict_Next(PyList_GET_ITEM(namespaces, i), &position, &key, &value):
+            if seen >= count or value != PyList_GET_ITEM(values, seen):
+                return -1
+            seen += 1
+    return seen
+
+
+cdef list versions_of(list classes):
+    # CPython gives a class a new number, or 0 for "none yet", whenever anything in it or above it is changed.
+    return [(<PyTypeObject *><PyObject *>one).tp_version_tag for one in classes]
+
+
+cdef class Watch:
+    """Remembers what decides how lines are printed, object for object.
+
+    `namespaces` (dicts) and `lists` are the containers whose contents are looked at for each line. `rarely`, dicts too, and
+    `attributes`, pairs of an object and a name, are looked at once a turn: who changes those does it for good.
     """
 
-    def __init__(self, list dicts not None, list lists not None, list methods not None):
-        self._dicts = dicts
+    def __init__(self, list namespaces not None, list lists not None, list rarely not None, list attributes not None):
+        self._namespaces = namespaces
         self._lists = lists
-        self._methods = methods
-        self._values = self._contents()
+        self._rarely = rarely
+        self._values = contents_of(namespaces, lists)
         self._sizes = [len(items) for items in lists]
-        self._found = [getattr(owner, name) for owner, name in methods]
-
-    cdef list _contents(self):
-        contents = []
-        for namespace in self._dicts:
-            contents += namespace.values()
-        for items in self._lists:
-            contents += items
-        return contents
+        self._rare_values = contents_of(rarely, [])
+        self._attributes = [pair for pair in attributes if not isinstance(pair[0], type)]
+        self._found = [getattr(owner, name) for owner, name in self._attributes]
+        self._methods = [pair for pair in attributes if isinstance(pair[0], type)]
+        self._found_methods = [getattr(owner, name) for owner, name in self._methods]
+        self._classes = [*{owner for owner, _ in self._methods}]
+        self._versions = versions_of(self._classes)
 
     cpdef bint holds(self) except -1:
-        """Whether the containers hold what they held: cheap enough for each line."""
-        cdef Py_ssize_t i, k, position, count = PyList_GET_SIZE(self._values)
-        cdef Py_ssize_t seen = 0
-        cdef PyObject *key
-        cdef PyObject *value
-        cdef PyObject *owner
-        for i in range(PyList_GET_SIZE(self._dicts)):
-            owner = PyList_GET_ITEM(self._dicts, i)
-            position = 0
-            while PyDict_Next(<object>owner, &position, &key, &value):
-                if seen >= count or value != PyList_GET_ITEM(self._values, seen):
-                    return False
-                seen += 1
-        for i in range(PyList_GET_SIZE(self._lists)):
-            owner = PyList_GET_ITEM(self._lists, i)
-            if PyList_GET_SIZE(<object>owner) != <object>PyList_GET_ITEM(self._sizes, i):
+        """Whether what is looked at for each line is as it was."""
+        cdef PyObject *values = <PyObject *>self._values
+        cdef PyObject *lists = <PyObject *>self._lists
+        cdef PyObject *items
+        cdef Py_ssize_t i, k, size, count = PyList_GET_SIZE(values)
+        cdef Py_ssize_t seen = same_namespaces(<PyObject *>self._namespaces, values)
+        if seen < 0:
+            return False
+        for i in range(PyList_GET_SIZE(lists)):
+            items = PyList_GET_ITEM(lists, i)
+            size = PyList_GET_SIZE(items)
+            if size != self._sizes[i]:
                 return False
-            for k in range(PyList_GET_SIZE(<object>owner)):
-                if seen >= count or PyList_GET_ITEM(<object>owner, k) != PyList_GET_ITEM(self._values, seen):
+            for k in range(size):
+                if seen >= count or PyList_GET_ITEM(items, k) != PyList_GET_ITEM(values, seen):
                     return False
                 seen += 1
         return seen == count
 
-    cpdef bint methods_hold(self) except -1:
-        """Whether the classes have the methods that they had."""
-        cdef Py_ssize_t i = 0
-        for owner, name in self._methods:
+    cpdef bint holds_all(self) except -1:
+        """Whether everything is as it was."""
+        cdef PyObject *classes = <PyObject *>self._classes
+        cdef PyObject *rare_values = <PyObject *>self._rare_values
+        cdef Py_ssize_t i
+        cdef unsigned int version
+        if not self.holds():
+            return False
+        if same_namespaces(<PyObject *>self._rarely, rare_values) != PyList_GET_SIZE(rare_values):
+            return False
+        i = 0
+        for owner, name in self._attributes:
             if getattr(owner, name) is not self._found[i]:
                 return False
             i += 1
+        for i in range(PyList_GET_SIZE(classes)):
+            version = (<PyTypeObject *>PyList_GET_ITEM(classes, i)).tp_version_tag
+            if version == 0 or version != self._versions[i]:
+                return self._methods_hold()
+        return True
+
+    cdef bint _methods_hold(self) except -1:
+        cdef Py_ssize_t i = 0
+        for owner, name in self._methods:
+            if getattr(owner, name) is not self._found_methods[i]:
+                return False
+            i += 1
+        self._versions = versions_of(self._classes)
         return True

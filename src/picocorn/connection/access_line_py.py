@@ -38,34 +38,49 @@ class LineFormat:
 
 
 class Watch:
-    """Remembers what some containers hold, object for object, and what some classes and modules have under a name.
+    """Remembers what decides how lines are printed, object for object.
 
-    `dicts` and `lists` are the containers themselves, `methods` pairs of a class (or module) and a name.
+    `namespaces` (dicts) and `lists` are the containers whose contents are looked at for each line. `rarely`, dicts too, and
+    `attributes`, pairs of an object and a name, are looked at once a turn: who changes those does it for good.
     """
 
-    __slots__ = ("_dicts", "_found", "_lists", "_methods", "_sizes", "_values")
+    __slots__ = ("_attributes", "_found", "_lists", "_namespaces", "_rare_values", "_rarely", "_sizes", "_values")
 
-    def __init__(self, dicts: list[dict[Any, Any]], lists: list[list[Any]], methods: list[tuple[Any, str]]) -> None:
-        self._dicts = dicts
+    def __init__(
+        self,
+        namespaces: list[dict[Any, Any]],
+        lists: list[list[Any]],
+        rarely: list[dict[Any, Any]],
+        attributes: list[tuple[Any, str]],
+    ) -> None:
+        self._namespaces = namespaces
         self._lists = lists
-        self._methods = methods
-        self._values = self._contents()
+        self._rarely = rarely
+        self._attributes = attributes
+        self._values = _contents(namespaces, lists)
         self._sizes = [len(items) for items in lists]
-        self._found = [getattr(owner, name) for owner, name in methods]
-
-    def _contents(self) -> list[Any]:
-        contents: list[Any] = []
-        for namespace in self._dicts:
-            contents += namespace.values()
-        for items in self._lists:
-            contents += items
-        return contents
+        self._rare_values = _contents(rarely, [])
+        self._found = [getattr(owner, name) for owner, name in attributes]
 
     def holds(self) -> bool:
-        """Whether the containers hold what they held: cheap enough for each line."""
+        """Whether what is looked at for each line is as it was."""
         # A list compares its items by identity first, which decides for all that has not changed.
-        return self._contents() == self._values and [len(items) for items in self._lists] == self._sizes
+        contents = _contents(self._namespaces, self._lists)
+        return contents == self._values and [len(items) for items in self._lists] == self._sizes
 
-    def methods_hold(self) -> bool:
-        """Whether the classes have the methods that they had."""
-        return [getattr(owner, name) for owner, name in self._methods] == self._found
+    def holds_all(self) -> bool:
+        """Whether everything is as it was."""
+        return (
+            self.holds()
+            and _contents(self._rarely, []) == self._rare_values
+            and [getattr(owner, name) for owner, name in self._attributes] == self._found
+        )
+
+
+def _contents(namespaces: list[dict[Any, Any]], lists: list[list[Any]]) -> list[Any]:
+    contents: list[Any] = []
+    for namespace in namespaces:
+        contents += namespace.values()
+    for items in lists:
+        contents += items
+    return contents

@@ -37,8 +37,8 @@ class Output(Protocol):
 class Shortcut(Protocol):
     """What the server knows of log configurations."""
 
-    def watched(self, logger: logging.Logger) -> tuple[list[dict[Any, Any]], list[list[Any]], list[tuple[Any, str]]]:
-        """Everything that decides how a line is printed: namespaces and lists, and the methods that are called for it."""
+    def watched(self, logger: logging.Logger) -> tuple[Any, ...]:
+        """Everything that decides how a line is printed: the arguments of a `Watch`."""
 
     def line_parts(self, logger: logging.Logger) -> tuple[Any, ...] | None:
         """The arguments of a `LineFormat`, None when records have to be made."""
@@ -67,10 +67,11 @@ class AccessLog:
             self._log_record(scope, status)
             return
         watch = self._watch
-        # Methods are looked at once a turn: who replaces one does it for good.
-        if watch is None or not watch.holds() or not (self._lines or watch.methods_hold()):
-            self._look()
         lines = self._lines
+        # Records are right whatever has changed, so while they are made only a part is watched; so it is within one turn.
+        if watch is None or not (watch.holds() if lines is None or lines else watch.holds_all()):
+            self._look()
+            lines = self._lines
         line_format = self._format
         if lines is None or line_format is None:
             self._log_record(scope, status)

@@ -94,7 +94,8 @@ class LineOutput:
             self._give_up_backlog()
             self._write_text(taken)
             return
-        data = self._encoded(taken)
+        text = "".join(taken)
+        data = text.encode("ascii") if text.isascii() else self._encoded(taken)
         if self._backlog and (self._dropped or len(self._backlog) + len(data) > BACKLOG_BYTES):
             self._write_backlog()
         if self._backlog and (self._dropped or len(self._backlog) + len(data) > BACKLOG_BYTES):
@@ -123,21 +124,15 @@ class LineOutput:
     # -- descriptors
 
     def _encoded(self, lines: list[str]) -> bytes:
-        text = "".join(lines)
-        if text.isascii():
-            return text.encode("ascii")
+        # One by one: what cannot be encoded costs its own line only.
         encoding, errors = self.stream.encoding, self.stream.errors
-        try:
-            return text.encode(encoding, errors)
-        except UnicodeError:
-            return b"".join(self._encoded_alone(line, encoding, errors) for line in lines)
-
-    def _encoded_alone(self, line: str, encoding: str, errors: str) -> bytes:
-        try:
-            return line.encode(encoding, errors)
-        except UnicodeError as error:
-            self._failed(error)
-            return b""
+        encoded = []
+        for line in lines:
+            try:
+                encoded.append(line.encode(encoding, errors))
+            except UnicodeError as error:
+                self._failed(error)
+        return b"".join(encoded)
 
     def _write_backlog(self) -> None:
         """Write as much as goes. What is left is tried again later."""
@@ -242,6 +237,7 @@ class _Target:
         #: a disk, or a device that takes everything: never waited for
         self.takes_all = False
         self._encoding: Any = None
+        self._attributes = 0
         self._look_again = 0.0
         self._pipe_bytes = 0
         self._poll: Any = None
@@ -249,15 +245,22 @@ class _Target:
     def is_descriptor(self, stream: Any) -> bool:
         """Whether to write to `fd` rather than to `stream`."""
         try:
-            if time.monotonic() >= self._look_again or stream.encoding is not self._encoding:
-                self.look(stream)
+            if stream.closed:
+                # Its number may be somebody else's by now.
+                self.fd = -1
+            elif (
+                time.monotonic() >= self._look_again
+                or stream.encoding is not self._encoding
+                # Somebody may have given it a `write` of his own.
+                or (self.fd >= 0 and len(vars(stream)) != self._attributes)
+            ):
+                self._look(stream)
         except (OSError, ValueError, AttributeError):
             # Closed, or no file at all: writing to it will say so.
             self.fd = -1
         return self.fd >= 0
 
-    def look(self, stream: Any) -> None:
-        """See what the descriptor leads to. Raises OSError, ValueError."""
+    def _look(self, stream: Any) -> None:
         self._look_again = time.monotonic() + LOOK_SECONDS
         self._encoding = getattr(stream, "encoding", None)
         self.fd = -1
@@ -270,6 +273,7 @@ class _Target:
             self._pipe_bytes = _pipe_size(fd) if stat.S_ISFIFO(status.st_mode) else 0
             self._poll = select.poll()
             self._poll.register(fd, select.POLLOUT)
+        self._attributes = len(vars(stream))
         self.fd = fd
 
     def has_room(self) -> bool:

@@ -24,19 +24,16 @@ _FMT = '%(levelprefix)s %(client_addr)s - "%(request_line)s" %(status_code)s'
 _METHODS: list[tuple[type, str]] = [
     (owner, name)
     for owner, names in (
-        (logging.Logger, "info isEnabledFor getEffectiveLevel _log findCaller makeRecord handle filter callHandlers"),
-        (logging.StreamHandler, "handle filter acquire release format emit flush"),
-        (AccessFormatter, "format formatMessage usesTime get_status_code color_level_name"),
+        (logging.Logger, "info isEnabledFor _log makeRecord handle filter callHandlers"),
+        (logging.StreamHandler, "handle filter format emit flush"),
+        (AccessFormatter, "format formatMessage get_status_code color_level_name"),
         (ColourizedFormatter, "formatMessage"),
         (logging.Formatter, "formatMessage"),
-        (logging.PercentStyle, "format _format usesTime"),
+        (logging.PercentStyle, "format _format"),
         (logging.LogRecord, "__init__ getMessage"),
     )
     for name in names.split()
 ]
-
-#: And what a record is made with.
-_WATCHED_METHODS: list[tuple[Any, str]] = [*_METHODS, (logging, "_logRecordFactory")]
 
 #: Where the methods are from that nobody has replaced.
 _SOURCES = (logging.Logger.manager.getLogger.__code__.co_filename, AccessFormatter.get_status_code.__code__.co_filename)
@@ -53,18 +50,23 @@ class LineShortcut:
         #: that of the current stream last, before it those of earlier ones that still have something to write
         self._outputs: list[LineOutput] = []
 
-    def watched(self, logger: logging.Logger) -> tuple[list[dict[Any, Any]], list[list[Any]], list[tuple[Any, str]]]:
-        """Everything that decides how a line of `logger` is printed: namespaces and lists, and the methods on the way."""
-        owners: list[Any] = [logger.manager, *_chain(logger)]
+    def watched(self, logger: logging.Logger) -> tuple[Any, ...]:
+        """Everything that decides how a line of `logger` is printed: the arguments of a `connection.access_line_py.Watch`."""
+        # `logging` keeps its verdict for each level in `_cache`, and empties that of every logger when any level changes.
+        logger.isEnabledFor(logging.INFO)
+        namespaces: list[dict[Any, Any]] = [logger._cache]  # type: ignore[attr-defined]
         lists: list[list[Any]] = []
+        rarely: list[dict[Any, Any]] = [logging._levelToName]
         for one in _chain(logger):
+            namespaces.append(vars(one))
             lists += (one.handlers, one.filters)
         for handler in _handlers(logger):
-            formatter = handler.formatter
-            owners += (handler, formatter, getattr(formatter, "_style", None), getattr(handler, "stream", None))
+            namespaces.append(vars(handler))
             lists.append(handler.filters)
-        dicts = [logging._levelToName, *(vars(one) for one in owners if hasattr(one, "__dict__"))]
-        return dicts, lists, _WATCHED_METHODS
+            formatter = handler.formatter
+            rarely += (vars(one) for one in (formatter, getattr(formatter, "_style", None)) if hasattr(one, "__dict__"))
+        others = [(logging, "_logRecordFactory"), (logging.StreamHandler, "terminator"), (logger, "__class__")]
+        return namespaces, lists, rarely, [*_METHODS, *others]
 
     def line_parts(self, logger: logging.Logger) -> tuple[str, str, Callable[[int], str]] | None:
         """The arguments of a `connection.access_line_py.LineFormat`, None when records have to be made."""
@@ -128,7 +130,6 @@ def _known_formatter(logger: logging.Logger) -> AccessFormatter | None:
     if type(logger) is not logging.Logger or logger.filters or len(handlers) != 1 or not logger.isEnabledFor(logging.INFO):
         return None
     handler = handlers[0]
-    # mypy takes `type(x) is not Y` for no narrowing of generic classes.
     if type(handler) is not logging.StreamHandler or handler.filters or handler.level > logging.INFO:
         return None
     formatter = handler.formatter
