@@ -22,6 +22,7 @@ import idle
 import rounds
 import startup
 import store
+import workloads
 from environment import commit, fingerprint, machine
 from launch import Stable
 from peers import BY_NAME, FLOOR, NEWEST, PEERS, Peer
@@ -31,7 +32,6 @@ from workloads import IDLE, NAMES, SPECIAL_TITLES, STARTUP, WORKLOADS
 TOOLS = {"wrk": "wrk", "taskset": "util-linux", "setpriv": "util-linux"}
 QUICK_SERVERS = ("picocorn", "uvicorn", "granian", "peregrine", "weft", "h2corn", "fastpysgi")
 TITLES = {**{workload.name: workload.title for workload in WORKLOADS}, **SPECIAL_TITLES}
-BY_WORKLOAD = {workload.name: workload for workload in WORKLOADS}
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -66,7 +66,7 @@ def entrants(name: str, servers: list[str]) -> list[Peer]:
         return [peer for peer in wanted if peer.python == NEWEST and peer.name not in {FLOOR, "uvicorn (h11)"}]
     if name == IDLE:
         return [peer for peer in wanted if peer.python == NEWEST and peer.name != FLOOR]
-    workload = BY_WORKLOAD[name]
+    workload = workloads.BY_NAME[name]
     return [peer for peer in wanted if (peer.python == NEWEST or workload.oldest) and (peer.name != FLOOR or workload.floor)]
 
 
@@ -76,7 +76,7 @@ def measure(stable: Stable, name: str, servers: list[Peer], options: argparse.Na
     if name in special:
         return {peer.name: special[name](stable, peer) for peer in servers}
     effort = rounds.Effort(options.rounds, options.seconds, options.client_core)
-    return rounds.measure(stable, BY_WORKLOAD[name], servers, effort, say)
+    return rounds.measure(stable, workloads.BY_NAME[name], servers, effort, say)
 
 
 def say(text: str) -> None:

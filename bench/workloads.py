@@ -122,6 +122,8 @@ WORKLOADS = (
     Workload("two-workers", "two workers on both cores, beside wrk", "raw:app", way=TWO_WORKERS),
 )
 
+BY_NAME = {workload.name: workload for workload in WORKLOADS}
+
 #: measured by other means than wrk
 IDLE = "idle"
 STARTUP = "start-up"

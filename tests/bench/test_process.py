@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from failure import BenchFailure
 from process import Server, cpu_nanoseconds, free_port, rss_kib, spent_nanoseconds, tree
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the suite reads /proc")
+needs_setpriv = pytest.mark.skipif(shutil.which("setpriv") is None, reason="servers are started with setpriv")
 
 
 def add_process(proc: Path, pid: int, parent: int, threads: dict[int, int], rss: int, name: str = "python3") -> None:
@@ -56,6 +57,7 @@ def start(code: str, tmp_path: Path) -> Server:
     return Server(command, free_port(), core=None, log=tmp_path / "log", folder=tmp_path, env={})
 
 
+@needs_setpriv
 def test_a_server_that_ends_at_once_leaves_its_last_words(tmp_path: Path) -> None:
     server = start("import sys; sys.exit('no such application')", tmp_path)
     with pytest.raises(BenchFailure, match="does not start: exit 1, no such application"):
@@ -63,6 +65,7 @@ def test_a_server_that_ends_at_once_leaves_its_last_words(tmp_path: Path) -> Non
     server.stop()
 
 
+@needs_setpriv
 def test_a_server_is_waited_for_and_ended(tmp_path: Path) -> None:
     server = start("", tmp_path)
     server.stop()
