@@ -9,6 +9,8 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_WarnEx
 from cpython.list cimport PyList_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 from libc.errno cimport EAGAIN, EINTR, EPIPE, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
@@ -25,6 +27,11 @@ import socket
 from asyncio.trsock import TransportSocket
 
 from ..base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES
+
+cdef extern from "Python.h":
+    # With plain pointers, for the one object that is changed while it is made.
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
+    int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
 
 cdef enum:
     VECTORS_PER_SEND = 64
@@ -166,16 +173,22 @@ cdef class PollerTransport(Watcher):
 
     cdef int receive(self) except -1:
         cdef bytes data = None
+        cdef PyObject *room
         cdef ssize_t count
         cdef int error
         if self.is_bulk:
             # Straight into its own memory: there is enough of it for the copy to be what costs.
-            data = PyBytes_FromStringAndSize(NULL, BULK_RECEIVE_BYTES)
-            count = recv(self.fd, PyBytes_AS_STRING(data), BULK_RECEIVE_BYTES, 0)
+            room = new_bytes(NULL, BULK_RECEIVE_BYTES)
+            count = recv(self.fd, PyBytes_AS_STRING(<object> room), BULK_RECEIVE_BYTES, 0)
             error = errno
-            if 0 < count < BULK_RECEIVE_BYTES:
+            if count <= 0:
+                Py_DECREF(<object> room)
+            else:
                 self.is_bulk = count >= RECEIVE_BYTES
-                data = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data), count)
+                if count < BULK_RECEIVE_BYTES:
+                    _PyBytes_Resize(&room, count)  # in its place, while nobody else has seen it; NULL if that fails
+                data = <bytes> room
+                Py_DECREF(<object> room)
         else:
             count = recv(self.fd, self.poller.buffer, RECEIVE_BYTES, 0)
             error = errno
