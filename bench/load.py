@@ -46,6 +46,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=2, help="of a round")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--client-core", type=int, default=1)
+    parser.add_argument("--remark", default="", help="what readers of the results should know about the run")
     parser.add_argument("--upgrade", action="store_true", help="take newer peers where the package index has them")
     parser.add_argument("--no-install", action="store_true", help="measure what is installed, also an older picocorn")
     options = parser.parse_args(arguments)
@@ -103,6 +104,7 @@ def begin(path: Path, stable: Stable, options: argparse.Namespace) -> store.Resu
         # What is measured: with --no-install that may be older than the tree.
         "fingerprint": next((e.picocorn for e in stable.environments.values() if e.picocorn), None),
         "effort": {"rounds": options.rounds, "seconds": options.seconds},
+        "remark": options.remark,
         "machine": machine(),
         "versions": stable.versions(),
         "missing": stable.missing,

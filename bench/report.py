@@ -74,7 +74,7 @@ def remark(cell: Cell) -> str:
 
 
 def conditions(stored: store.Results) -> str:
-    """One sentence: machine, versions, commit, effort."""
+    """Machine, versions, commit, effort, and the remark that the run was given."""
     machine, effort = stored["machine"], stored["effort"]
     versions = "; ".join(
         f"CPython {python}: " + ", ".join(f"{name} {version}" for name, version in packages.items())
@@ -85,8 +85,14 @@ def conditions(stored: store.Results) -> str:
     return (
         f"{stored['date']}, commit {stored['commit']}, {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['system']} {machine['kernel']}; {machine['wrk']}; {effort['rounds']} interleaved {times} of "
-        f"{effort['seconds']} {seconds}. {versions}."
+        f"{effort['seconds']} {seconds}. {versions}." + (f" **{stored['remark']}**" if stored.get("remark") else "")
     )
+
+
+def short_conditions(stored: store.Results) -> str:
+    """What the README says of them."""
+    machine, remark = stored["machine"], stored.get("remark")
+    return f"{stored['date']}, {machine['cpu']}, {machine['cores']} cores." + (f" **{remark}**" if remark else "")
 
 
 def _wrk_table(cells: Cells, order: Iterable[str]) -> str:
@@ -236,7 +242,7 @@ def sections(stored: store.Results) -> dict[Path, dict[str, str]]:
     order = [peer.name for peer in PEERS]
     rows = stored["rows"]
     return {
-        ROOT / "README.md": {"headlines": headline_table(stored)},
+        ROOT / "README.md": {"headlines": headline_table(stored), "conditions": short_conditions(stored)},
         ROOT / "docs" / "benchmarks.md": {
             "conditions": conditions(stored),
             "requests": matrix(stored, cpu=False),
