@@ -2,6 +2,7 @@
 #
 #   PYTHON=python3.13 make test     another interpreter, in an environment of its own (.venv-3.13)
 #   ARGS='-k keep_alive -x'         more arguments for pytest (test, pure, abuse, bench-micro) or bench/load.py (bench, bench-full)
+#   JOBS=4                          test processes side by side (test, pure)
 #   PICOCORN_BUILD_EXTENSION=no     no compiled extensions
 
 ifeq ($(origin PYTHON),undefined)
@@ -16,6 +17,9 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 FUZZ_SECONDS ?= 60
 ARGS ?=
+# Test processes side by side. Any number will do: no test knows of another, and what takes long mostly waits.
+JOBS ?= 1
+PYTEST := $(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist worksteal)
 SOURCES := src tests bench fuzz examples scripts setup.py
 
 .DEFAULT_GOAL := help
@@ -45,10 +49,10 @@ serve: build
 test: dev
 	@if $(BIN)/python -c 'from picocorn.base.native import NATIVE; raise SystemExit(not NATIVE)'; then :; else \
 	    echo "picocorn: no extensions were built: testing the pure-Python bodies only" >&2; export PICOCORN_NO_EXTENSIONS=1; fi; \
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 pure: dev
-	@PICOCORN_NO_EXTENSIONS=1 $(BIN)/python -m pytest $(ARGS)
+	@PICOCORN_NO_EXTENSIONS=1 $(PYTEST) $(ARGS)
 
 lint: dev
 	@$(BIN)/ruff check $(wildcard $(SOURCES))
