@@ -38,9 +38,9 @@ def states(parser_module: object, cut: list[bytes], bounds: dict[str, int]) -> l
             parser.feed(piece)
             while parser.next_event() not in (NEED_DATA, CLOSED):
                 pass
-            seen.append((parser.buffered_bytes, parser.mid_message))
+            seen.append((parser.buffered_bytes(), parser.mid_message()))
     except RemoteProtocolError:
-        seen.append((parser.buffered_bytes, False))  # in the middle of what, nobody asks after an error
+        seen.append((parser.buffered_bytes(), False))  # in the middle of what, nobody asks after an error
     return seen
 
 

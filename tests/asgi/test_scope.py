@@ -6,6 +6,7 @@ import copy
 import importlib
 import os
 import pickle
+import random
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -299,3 +300,24 @@ def test_one_builder_serves_all_connections(twin: str) -> None:
             parser.feed(request)
             assert parser.next_event() == HEAD
             assert builder.build(parser.head, client, server) == build(suffix, request, client, server)
+
+
+def test_c11_holds_for_requests_that_overlap(twin: str) -> None:
+    suffix = "_c" if twin == "native" else "_py"
+    parser = importlib.import_module(f"picocorn.http1.parser{suffix}").RequestParser(HTTP1Limits())
+    builder = importlib.import_module(f"picocorn.asgi.scope{suffix}").ScopeBuilder(**OPTIONS)
+    parser.feed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert parser.next_event() == HEAD
+    chance = random.Random(3)
+    running: list[dict[str, Any]] = []
+    for number in range(2000):
+        scope = builder.build(parser.head, CLIENT, SERVER)
+        assert (scope["asgi"], scope["state"]) == ({"version": "3.0", "spec_version": "2.5"}, {})
+        assert scope["extensions"] == {"http.response.trailers": {}}
+        if chance.random() < 0.2:
+            scope["state"]["mine"] = scope["extensions"]["http.response.trailers"]["mine"] = scope["asgi"]["mine"] = number
+        running.append(scope)
+        while len(running) > (number // 500) * 100:
+            running.pop(chance.randrange(len(running)))
+        inner = [each for held in running for each in (held["asgi"], held["state"], *held["extensions"].values())]
+        assert len({id(each) for each in inner}) == 3 * len(running)

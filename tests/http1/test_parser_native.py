@@ -65,7 +65,7 @@ def test_a_rest_does_not_keep_the_piece_alive() -> None:
     parser.feed(piece)
     assert events(parser) == [HEAD, END]
     assert sys.getrefcount(piece) == before
-    assert parser.buffered_bytes == 3
+    assert parser.buffered_bytes() == 3
 
 
 def test_fed_bytes_are_let_go_after_an_error() -> None:
@@ -76,7 +76,7 @@ def test_fed_bytes_are_let_go_after_an_error() -> None:
     with pytest.raises(RemoteProtocolError):
         parser.next_event()
     assert sys.getrefcount(piece) == before
-    assert parser.buffered_bytes == 0
+    assert parser.buffered_bytes() == 0
 
 
 def test_content_is_the_fed_object() -> None:

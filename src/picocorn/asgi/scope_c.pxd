@@ -3,6 +3,16 @@
 from ..http1.parser_c cimport RequestHead
 
 
+cdef class _Inner:
+    cdef dict asgi
+    cdef dict state
+    cdef dict extensions
+    cdef tuple each_extension
+
+    cdef int make(self, str asgi_version, tuple names) except -1
+    cdef bint is_free(self, str asgi_version, Py_ssize_t others) except -1
+
+
 cdef class ScopeBuilder:
     cdef dict _app_state
     cdef str _asgi_version
@@ -12,18 +22,19 @@ cdef class ScopeBuilder:
 
     # what the last request had
     cdef dict _template
-    cdef dict _asgi
-    cdef dict _state
-    cdef dict _extensions
-    cdef tuple _inner
+    cdef _Inner _inner
     cdef str _http_version
     cdef tuple _server
     cdef tuple _client
     cdef str _method
     cdef bytes _query_string
 
+    # dicts of requests that ran at the same time, and whose turn it is
+    cdef list _pool
+    cdef Py_ssize_t _next
+
     cpdef dict build(self, RequestHead head, tuple client, tuple server)
-    cdef int _prepare(self, RequestHead head, tuple client, tuple server) except -1
-    cdef int _replace(self, dict scope, str key, dict value) except -1
-    cdef bint _asgi_is_own(self) except -1
-    cdef bint _extensions_are_own(self) noexcept
+    cdef int _set_connection(self, RequestHead head, tuple client, tuple server) except -1
+    cdef int _take_next(self) except -1
+    cdef int _take_new(self) except -1
+    cdef int _put_inner(self, dict scope) except -1

@@ -126,7 +126,7 @@ class HTTP1Protocol(StreamConnection):
         if self._cycle is not None:
             self._conn.keep_alive = False
             self._schedule_pump()
-        elif not self._closing and not self._conn.parser.mid_message:
+        elif not self._closing and not self._conn.parser.mid_message():
             self._close()
 
     def disconnect(self) -> None:
@@ -159,7 +159,7 @@ class HTTP1Protocol(StreamConnection):
         """Do the next thing there is to do. Returns False when there is nothing until something happens."""
         cycle = self._cycle
         if cycle is None:
-            if self._begun and self._conn.parser.buffered_bytes:
+            if self._begun and self._conn.parser.buffered_bytes():
                 # The answer to the request before may have found the client gone: nobody waits for the others.
                 self._notice_loss()
             if self._writing_paused:
@@ -337,7 +337,7 @@ class HTTP1Protocol(StreamConnection):
         if self._pumping:
             return
         conn = self._conn
-        if conn.request_complete and not conn.parser.buffered_bytes:
+        if conn.request_complete and not conn.parser.buffered_bytes():
             # Nothing is there that could start: the rest is bookkeeping.
             self.pump()
         else:
@@ -376,13 +376,13 @@ class HTTP1Protocol(StreamConnection):
         else:
             held = cycle.body_bytes >= HIGH_WATER_BYTES and not conn.response_complete
             waits = conn.request_complete
-        pause = held or (waits and conn.parser.buffered_bytes > HIGH_WATER_BYTES)
+        pause = held or (waits and conn.parser.buffered_bytes() > HIGH_WATER_BYTES)
         self._set_reading(pause)
 
     def _update_deadline(self) -> None:
         context = self._context
         if self._cycle is None:
-            if self._conn.parser.mid_message and not self._writing_paused:
+            if self._conn.parser.mid_message() and not self._writing_paused:
                 # Armed once, at the first byte: a client that dribbles gets no more time for it.
                 if self._deadline_kind != REQUEST_HEAD:
                     self._arm(REQUEST_HEAD, context.request_header_seconds)
@@ -406,7 +406,7 @@ class HTTP1Protocol(StreamConnection):
             self._arm(KEEP_ALIVE, self._context.keep_alive_seconds)
         elif kind == KEEP_ALIVE and self.transport.get_write_buffer_size():
             self._abort()
-        elif kind == KEEP_ALIVE or not self._conn.parser.mid_message:
+        elif kind == KEEP_ALIVE or not self._conn.parser.mid_message():
             self._close()
         else:
             # RFC 9110 15.5.9; RFC 9112 9.5.
@@ -416,4 +416,4 @@ class HTTP1Protocol(StreamConnection):
         """Close once everything is sent."""
         if not self._closing:
             conn = self._conn
-            self._end(conn.request_complete and not conn.parser.mid_message and not conn.parser.buffered_bytes)
+            self._end(conn.request_complete and not conn.parser.mid_message() and not conn.parser.buffered_bytes())

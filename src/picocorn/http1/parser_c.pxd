@@ -157,6 +157,9 @@ cdef class RequestParser:
     cdef pc_http1_framing _known_framing
     cdef int _known_version
 
+    cpdef Py_ssize_t buffered_bytes(self) noexcept
+    cpdef bint mid_message(self) noexcept
+
     # bytes in
     cpdef object feed(self, bytes data)
     cpdef object feed_eof(self)

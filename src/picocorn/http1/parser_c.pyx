@@ -196,13 +196,11 @@ cdef class RequestParser:
 
     # -- bytes in ------------------------------------------------------------------------------------------------------
 
-    @property
-    def buffered_bytes(self):
+    cpdef Py_ssize_t buffered_bytes(self) noexcept:
         """Bytes fed and not yet consumed by an event."""
         return self._end - self._pos
 
-    @property
-    def mid_message(self):
+    cpdef bint mid_message(self) noexcept:
         """Whether a request has begun, beyond empty lines, and its END has not been returned."""
         cdef Py_ssize_t pos = self._pos
         if self._place != PLACE_REQUEST_LINE:

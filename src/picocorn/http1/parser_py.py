@@ -131,12 +131,10 @@ class RequestParser:
 
     # -- bytes in ------------------------------------------------------------------------------------------------------
 
-    @property
     def buffered_bytes(self) -> int:
         """Bytes fed and not yet consumed by an event."""
         return len(self._buffer) - self._pos
 
-    @property
     def mid_message(self) -> bool:
         """Whether a request has begun, beyond empty lines, and its END has not been returned."""
         if self._place != _REQUEST_LINE:
