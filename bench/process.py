@@ -44,20 +44,26 @@ def tree(pid: int, proc: Path = PROC) -> list[int]:
     return found
 
 
-def cpu_nanoseconds(pid: int, proc: Path = PROC) -> dict[str, int]:
-    """CPU time of every thread of `pid` and of its descendants."""
+def process_clock(pid: int) -> int:
+    """The clock of a process's CPU time, as clock_getcpuclockid(3) makes it on Linux.
+
+    It counts the threads that have ended too; /proc/PID/task/*/schedstat forgets them, and Django starts two for each request.
+    """
+    return (~pid << 3) | 2
+
+
+def cpu_nanoseconds(pid: int, proc: Path = PROC) -> dict[int, int]:
+    """CPU time of `pid` and of each of its descendants, in nanoseconds by process."""
     times = {}
     for process in tree(pid, proc):
         with contextlib.suppress(OSError):
-            for task in (proc / str(process) / "task").iterdir():
-                with contextlib.suppress(OSError):
-                    times[f"{process}/{task.name}"] = int((task / "schedstat").read_text(encoding="ascii").split()[0])
+            times[process] = time.clock_gettime_ns(process_clock(process))
     return times
 
 
-def spent_nanoseconds(before: Mapping[str, int], after: Mapping[str, int]) -> int:
-    """CPU time between two looks; a thread that has come since counts whole, one that has gone not at all."""
-    return sum(time - before.get(thread, 0) for thread, time in after.items())
+def spent_nanoseconds(before: Mapping[int, int], after: Mapping[int, int]) -> int:
+    """CPU time between two looks; a process that has come since counts whole, one that has gone not at all."""
+    return sum(spent - before.get(process, 0) for process, spent in after.items())
 
 
 def rss_kib(pid: int, proc: Path = PROC) -> int:
@@ -106,7 +112,7 @@ class Server:
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return f", {lines[-1].strip()[:120]}" if lines else ""
 
-    def cpu(self) -> dict[str, int]:
+    def cpu(self) -> dict[int, int]:
         return cpu_nanoseconds(self.process.pid)
 
     def rss_kib(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,24 +15,21 @@ from process import Server, cpu_nanoseconds, free_port, rss_kib, spent_nanosecon
 needs_setpriv = pytest.mark.skipif(shutil.which("setpriv") is None, reason="servers are started with setpriv")
 
 
-def add_process(proc: Path, pid: int, parent: int, threads: dict[int, int], rss: int, name: str = "python3") -> None:
+def add_process(proc: Path, pid: int, parent: int, rss: int, name: str = "python3") -> None:
     folder = proc / str(pid)
     folder.mkdir(parents=True)
     (folder / "stat").write_text(f"{pid} ({name}) S {parent} {pid} {pid} 0 -1\n")
     (folder / "status").write_text(f"Name:\t{name}\nVmPeak:\t  99999 kB\nVmRSS:\t  {rss} kB\n")
-    for thread, nanoseconds in threads.items():
-        (folder / "task" / str(thread)).mkdir(parents=True)
-        (folder / "task" / str(thread) / "schedstat").write_text(f"{nanoseconds} 12345 678\n")
 
 
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
     (tmp_path / "self").mkdir()
-    add_process(tmp_path, 1, 0, {1: 10**15}, 500)
-    add_process(tmp_path, 20, 1, {20: 1000, 21: 200}, 30_000)
-    add_process(tmp_path, 30, 20, {30: 50, 31: 7}, 20_000, name="a) (worker")
-    add_process(tmp_path, 40, 30, {40: 3}, 1_000)
-    add_process(tmp_path, 50, 1, {50: 10**12}, 9_000)
+    add_process(tmp_path, 1, 0, 500)
+    add_process(tmp_path, 20, 1, 30_000)
+    add_process(tmp_path, 30, 20, 20_000, name="a) (worker")
+    add_process(tmp_path, 40, 30, 1_000)
+    add_process(tmp_path, 50, 1, 9_000)
     return tmp_path
 
 
@@ -39,13 +37,27 @@ def test_tree_is_all_that_descends(proc: Path) -> None:
     assert sorted(tree(20, proc)) == [20, 30, 40]
 
 
-def test_cpu_time_of_all_threads_and_children(proc: Path) -> None:
-    assert cpu_nanoseconds(20, proc) == {"20/20": 1000, "20/21": 200, "30/30": 50, "30/31": 7, "40/40": 3}
-    assert cpu_nanoseconds(99, proc) == {}
+def test_cpu_time_of_threads_that_have_ended_and_of_children() -> None:
+    burn = "sum(range(10**6))"
+    thread = f"t = threading.Thread(target=lambda: {burn}); t.start(); t.join()"
+    code = f"import subprocess, sys, threading; {thread}; print(flush=True); "
+    code += f"subprocess.run([sys.executable, '-c', '{burn}; print(flush=True); input()']); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        before = cpu_nanoseconds(process.pid)
+        assert before[process.pid] > 10**6
+        process.stdout.readline()
+        after = cpu_nanoseconds(process.pid)
+        assert len(after) == 2
+        assert spent_nanoseconds(before, after) > 10**6
+        process.stdin.write(b"\n\n")
+    assert cpu_nanoseconds(process.pid) == {}
 
 
-def test_spent_counts_new_threads_and_never_below_zero() -> None:
-    assert spent_nanoseconds({"1/1": 100, "1/2": 500}, {"1/1": 130, "3/3": 7}) == 37
+def test_spent_counts_new_processes() -> None:
+    assert spent_nanoseconds({1: 100, 2: 500}, {1: 130, 3: 7}) == 37
 
 
 def test_resident_memory_of_all(proc: Path) -> None:
