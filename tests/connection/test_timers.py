@@ -199,6 +199,37 @@ def test_a_loop_that_stood_still_makes_nobody_early(timers: Any) -> None:
     assert (len(before_owner.passed_at), len(within_owner.passed_at)) == (1, 1)
 
 
+def test_idle_connections_wake_nobody(timers: Any) -> None:
+    clock, all_of_them, deadline = timers()
+    pairs = [deadline() for _ in range(3)]
+    for one, _ in pairs:
+        all_of_them.arm(one, 600.0)
+    clock.advance(1.0)
+    (handle,) = clock.pending()
+    assert handle.at_seconds > clock.now + 590
+    all_of_them.arm(pairs[0][0], 5.0)
+    (handle,) = clock.pending()
+    assert handle.at_seconds <= clock.now + RESOLUTION_SECONDS
+    clock.advance(5 + LATEST_SECONDS)
+    assert [len(owner.passed_at) for _, owner in pairs] == [1, 0, 0]
+    clock.advance(594 + LATEST_SECONDS)
+    assert [len(owner.passed_at) for _, owner in pairs] == [1, 1, 1]
+    assert clock.pending() == []
+
+
+def test_a_loop_that_stood_still_over_a_rest_makes_nobody_early(timers: Any) -> None:
+    clock, all_of_them, deadline = timers()
+    (before, before_owner), (within, _) = deadline(), deadline()
+    all_of_them.arm(before, 5.0)
+    clock.advance(2.0)
+    clock.now += 60.0
+    all_of_them.arm(within, 50.0)
+    clock.advance(2.9)
+    assert before_owner.passed_at == [], "its client had three seconds left"
+    clock.advance(2.1 + LATEST_SECONDS)
+    assert len(before_owner.passed_at) == 1
+
+
 @pytest.mark.parametrize("seconds", [1e300, float("inf")])
 def test_without_end(seconds: float, timers: Any) -> None:
     clock, all_of_them, deadline = timers()

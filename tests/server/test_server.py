@@ -120,6 +120,55 @@ def test_piece_by_piece() -> None:
     assert len(lifespan_app.loops) == 1
 
 
+def test_an_idle_server_looks_up_once_a_second() -> None:
+    async def main() -> None:
+        ticks: list[tuple[int, float]] = []
+        config = picocorn.Config(app, **OPTIONS)
+        server = picocorn.Server(config)
+
+        async def pause(seconds: float) -> None:
+            ticks[-1] = (ticks[-1][0], seconds)
+            if len(ticks) in (4, 5):
+                server.server_state.total_requests += 1
+
+        async def tick(counter: int) -> bool:
+            ticks.append((counter, 0.0))
+            return len(ticks) > 8
+
+        server.on_tick = tick  # type: ignore[method-assign]
+        server._pause = pause  # type: ignore[method-assign]
+        await server.main_loop()
+        paused = [round(seconds, 3) for _, seconds in ticks[:-1]]
+        assert paused == [0.1, 0.9, 1.0, 1.0, 0.1, 0.1, 0.8, 1.0]
+        assert [counter for counter, _ in ticks] == [0, 1, 10, 20, 30, 31, 32, 40, 50]
+
+    asyncio.run(main())
+
+
+def test_an_idle_server_wakes_up_when_it_is_told_to_end() -> None:
+    async def main() -> None:
+        server = picocorn.Server(picocorn.Config(app, **OPTIONS))
+        paused: list[float] = []
+
+        async def pause(seconds: float) -> None:
+            paused.append(seconds)
+            pausing.set()
+            # For ever, as far as this test goes: only being told can end it.
+            await original(seconds * 1000)
+
+        async def told_later() -> None:
+            await pausing.wait()
+            await asyncio.to_thread(setattr, server, "should_exit", True)
+
+        pausing = asyncio.Event()
+        original = server._pause
+        server._pause = pause  # type: ignore[method-assign]
+        await asyncio.wait_for(asyncio.gather(server.main_loop(), told_later()), 20)
+        assert len(paused) == 1
+
+    asyncio.run(main())
+
+
 def test_on_a_loop_that_runs_already() -> None:
     async def main() -> None:
         server = Announced(picocorn.Config(app, **OPTIONS))

@@ -17,7 +17,10 @@ cdef class Timers:
     cdef object _loop
     cdef dict _buckets
     cdef object _handle
+    cdef double _due_seconds
     cdef double _now_seconds
+    cdef bint _was_armed
+    cdef bint _is_resting
 
     @cython.locals(at_seconds=double, bucket=double)
     cpdef object arm(self, Deadline deadline, double seconds)
@@ -25,8 +28,11 @@ cdef class Timers:
     cpdef object remove(self, Deadline deadline)
     cdef object _take_out(self, Deadline deadline)
     cdef object _move(self, Deadline deadline, double bucket)
-    @cython.locals(deadline=Deadline, now=double, stalled=double, current=double)
+    @cython.locals(deadline=Deadline, now=double, seconds=double, current=double)
     cpdef object _sweep(self)
-    @cython.locals(deadline=Deadline, members=set)
-    cdef object _forgive(self, double stalled)
+    @cython.locals(now=double)
+    cdef object _wake_up(self)
+    cdef object _schedule(self, double seconds)
+    @cython.locals(deadline=Deadline, members=set, stalled=double)
+    cdef object _forgive(self, double now)
     cdef object _look_at(self, Deadline deadline, double now)

@@ -34,22 +34,29 @@ class Deadline:
 class Timers:
     """All deadlines of one event loop."""
 
-    __slots__ = ("_buckets", "_handle", "_loop", "_now_seconds")
+    __slots__ = ("_buckets", "_due_seconds", "_handle", "_is_resting", "_loop", "_now_seconds", "_was_armed")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._buckets: dict[float, set[Deadline]] = {}
+        #: the next sweep, and when it is due
         self._handle: asyncio.TimerHandle | None = None
+        self._due_seconds = 0.0
+        #: the time of the last sweep, by which deadlines are armed
         self._now_seconds = 0.0
+        #: something was armed since the last sweep
+        self._was_armed = False
+        #: nothing was for a while: the next sweep is when the first deadline may pass
+        self._is_resting = False
 
     def arm(self, deadline: Deadline, seconds: float) -> None:
         """Let `deadline` pass `seconds` from now, whatever it was set to before."""
         if seconds > LONGEST_SECONDS:
             self.disarm(deadline)
             return
-        if self._handle is None:
-            self._now_seconds = self._loop.time()
-            self._handle = self._loop.call_later(RESOLUTION_SECONDS, self._sweep)
+        if self._handle is None or self._is_resting:
+            self._wake_up()
+        self._was_armed = True
         # `_now_seconds` may be one resolution old, hence one more: never early.
         at_seconds = self._now_seconds + seconds + RESOLUTION_SECONDS
         deadline.at_seconds = at_seconds
@@ -86,13 +93,24 @@ class Timers:
         else:
             members.add(deadline)
 
+    def _wake_up(self) -> None:
+        now = self._loop.time()
+        if self._handle is not None:
+            self._handle.cancel()
+            self._forgive(now)
+        self._now_seconds = now
+        self._schedule(RESOLUTION_SECONDS)
+
+    def _schedule(self, seconds: float) -> None:
+        self._is_resting = seconds > RESOLUTION_SECONDS
+        self._due_seconds = self._now_seconds + seconds
+        self._handle = self._loop.call_later(seconds, self._sweep)
+
     def _sweep(self) -> None:
         self._handle = None
         now = self._loop.time()
-        stalled = now - self._now_seconds - RESOLUTION_SECONDS
+        self._forgive(now)
         self._now_seconds = now
-        if stalled > RESOLUTION_SECONDS:
-            self._forgive(stalled)
         current = now // RESOLUTION_SECONDS
         # A copy of the keys: owners arm, disarm and remove while they are told.
         for bucket in [number for number in self._buckets if number <= current]:
@@ -100,14 +118,22 @@ class Timers:
                 deadline.bucket = -1.0
                 self._look_at(deadline, now)
         if self._buckets and self._handle is None:
-            self._handle = self._loop.call_later(RESOLUTION_SECONDS, self._sweep)
+            seconds = RESOLUTION_SECONDS
+            if not self._was_armed:
+                # Ten thousand idle connections are no reason to wake up four times a second.
+                seconds = max(seconds, min(self._buckets) * RESOLUTION_SECONDS - now)
+            self._was_armed = False
+            self._schedule(seconds)
 
-    def _forgive(self, stalled: float) -> None:
-        """Put all deadlines off by the time in which the loop stood still.
+    def _forgive(self, now: float) -> None:
+        """Put all deadlines off by the time in which the loop stood still, if it did.
 
         An application that blocks it keeps us from reading, so that time is not the clients' fault; and what was armed since the
-        last sweep went by a time as old, which would be early.
+        last sweep went by a time as old, which would be early. How much of a rest it stood still nobody knows: all of it counts.
         """
+        if now - self._due_seconds <= RESOLUTION_SECONDS:
+            return
+        stalled = now - self._now_seconds - RESOLUTION_SECONDS
         for members in self._buckets.values():
             for deadline in members:
                 deadline.at_seconds += stalled

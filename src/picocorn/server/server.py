@@ -1,4 +1,4 @@
-"""The server: started, ticking ten times a second, ended. Its methods are uvicorn's, and are meant to be overridden.
+"""The server: started, ticking while there is something to do, ended. Its methods are uvicorn's, and are meant to be overridden.
 
 Knows the configuration, the listeners and signals; what a connection does is the connection's business.
 """
@@ -50,6 +50,10 @@ class Server:
     `should_exit = True` from any thread ends it gracefully, `force_exit = True` at once; `started` says that it listens.
     """
 
+    #: the loop that it serves on, while it does
+    _loop: asyncio.AbstractEventLoop | None = None
+    _should_exit = False
+
     def __init__(self, config: Config) -> None:
         self.config = config
         self.server_state = ServerState()
@@ -60,10 +64,23 @@ class Server:
         #: objects like asyncio.Server, one for each listening socket
         self.servers: list[Any] = []
         self.lifespan: LifespanOn | LifespanOff
+        self._woken = asyncio.Event()
         self._captured_signals: list[int] = []
         self._watchdog = Watchdog()
         self._socket_file: UnixSocketFile | None = None
         self._log_shortcut: LineShortcut | None = None
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether the server is to end."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        self._should_exit = value
+        if value and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to wake
+                self._loop.call_soon_threadsafe(self._woken.set)
 
     @functools.cached_property
     def limit_max_requests(self) -> int | None:
@@ -141,15 +158,30 @@ class Server:
 
     async def main_loop(self) -> None:
         """Tick until `on_tick` says that it is time to end."""
+        self._loop = asyncio.get_running_loop()
         counter = 0
+        requests = -1
         should_exit = await self.on_tick(counter)
         while not should_exit:
-            counter = (counter + 1) % TICKS_PER_DAY
-            await asyncio.sleep(TICK_SECONDS)
+            is_idle = requests == self.server_state.total_requests and self.limit_max_requests is None
+            requests = self.server_state.total_requests
+            # A server that does nothing costs nothing: it looks up once a second, for the date, and when told to end.
+            ticks = TICKS_PER_SECOND - counter % TICKS_PER_SECOND if is_idle else 1
+            counter = (counter + ticks) % TICKS_PER_DAY
+            await self._pause(ticks * TICK_SECONDS)
             should_exit = await self.on_tick(counter)
 
+    async def _pause(self, seconds: float) -> None:
+        self._woken.clear()
+        if not self.should_exit:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), seconds)
+
     async def on_tick(self, counter: int) -> bool:
-        """What happens ten times a second; `counter` counts them. Returns whether the server shall end."""
+        """What happens ten times a second while requests come, else once; `counter` is the tenths of seconds since the start.
+
+        Returns whether the server shall end.
+        """
         if counter % TICKS_PER_SECOND == 0:
             self._refresh_default_headers()
             if self.config.callback_notify is not None:
