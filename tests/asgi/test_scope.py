@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import gc
 import importlib
 import os
 import pickle
 import random
+import sys
+import weakref
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -258,6 +261,7 @@ def test_c11_what_a_scope_holds_belongs_to_one_request_alone(twin: str) -> None:
         again = scope()[key]
         assert scope()[key] is not again
         assert kept["mine"] == 1
+    kept_inner: list[Any] = []
     inner = scope()["extensions"]["two"]
     inner["mine"] = 2
     for change in (
@@ -268,6 +272,9 @@ def test_c11_what_a_scope_holds_belongs_to_one_request_alone(twin: str) -> None:
         lambda given: given["extensions"]["two"].update(mine=4),
         lambda given: given["extensions"].update(one=given["extensions"]["two"]),
         lambda given: given["extensions"].pop("one") or given["extensions"].update(four={}),
+        lambda given: given["extensions"].update(four=given["extensions"].pop("one")),
+        lambda given: given["extensions"].update(one={"mine": given["extensions"]["one"]}),
+        lambda given: kept_inner.append(given["extensions"]["one"]) or given["extensions"].update(one={}),
         lambda given: given["asgi"].update(version="4.0"),
         lambda given: given["asgi"].pop("version"),
         lambda given: given["asgi"].pop("version") and given["asgi"].update(mine=1),
@@ -321,3 +328,58 @@ def test_c11_holds_for_requests_that_overlap(twin: str) -> None:
             running.pop(chance.randrange(len(running)))
         inner = [each for held in running for each in (held["asgi"], held["state"], *held["extensions"].values())]
         assert len({id(each) for each in inner}) == 3 * len(running)
+
+
+def test_nothing_that_applications_keep_in_a_scope_outlives_its_request(twin: str) -> None:
+    class Kept:
+        pass
+
+    suffix = "_c" if twin == "native" else "_py"
+    parser = importlib.import_module(f"picocorn.http1.parser{suffix}").RequestParser(HTTP1Limits())
+    builder = importlib.import_module(f"picocorn.asgi.scope{suffix}").ScopeBuilder(**OPTIONS)
+    parser.feed(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert parser.next_event() == HEAD
+    references = []
+    for overlapping in (1, 1, 3, 3, 1):
+        scopes = [builder.build(parser.head, CLIENT, SERVER) for _ in range(overlapping)]
+        for scope in scopes:
+            kept = Kept()
+            references.append(weakref.ref(kept))
+            scope["mine"] = scope["state"]["mine"] = kept
+        del kept, scope, scopes
+    assert [reference() for reference in references] == [None] * 9
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the collector runs between instructions only, from 3.12 on")
+def test_a_finalizer_that_comes_in_between_changes_nothing(twin: str) -> None:
+    class Finalized:
+        def __init__(self) -> None:
+            self.myself = self
+
+        def __del__(self) -> None:
+            came.append(builder.build(other.head, ("6.6.6.6", 6), None))
+
+    suffix = "_c" if twin == "native" else "_py"
+    parsers = importlib.import_module(f"picocorn.http1.parser{suffix}")
+    builder = importlib.import_module(f"picocorn.asgi.scope{suffix}").ScopeBuilder(**OPTIONS)
+    parser, other = parsers.RequestParser(HTTP1Limits()), parsers.RequestParser(HTTP1Limits())
+    parser.feed(b"POST /a?who=a HTTP/1.1\r\nhost: a\r\n\r\n")
+    other.feed(b"GET /b?who=b HTTP/1.0\r\n\r\n")
+    assert (parser.next_event(), other.next_event()) == (HEAD, HEAD)
+    expected = {key: value for key, value in builder.build(parser.head, CLIENT, SERVER).items() if key != "headers"}
+    came: list[Any] = []
+    thresholds = gc.get_threshold()
+    held: list[Any] = []
+    try:
+        for allocations in range(1, 12):
+            Finalized()
+            gc.set_threshold(allocations, 1, 1)
+            held.append(builder.build(parser.head, CLIENT, SERVER))
+            gc.set_threshold(*thresholds)
+            assert {key: value for key, value in held[-1].items() if key != "headers"} == expected
+    finally:
+        gc.set_threshold(*thresholds)
+    gc.collect()
+    assert len(came) == 11
+    inner = [each for scope in (*held, *came) for each in (scope["asgi"], scope["state"], scope["extensions"])]
+    assert len({id(each) for each in inner}) == len(inner)

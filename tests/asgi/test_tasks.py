@@ -7,6 +7,7 @@ import collections.abc
 import contextvars
 import gc
 import inspect
+import io
 import sys
 import weakref
 from collections.abc import Callable
@@ -112,7 +113,10 @@ def test_any_awaitable_will_do(tasks: Any, make: Any, kind: str) -> None:
         future = loop.create_future()
         loop.call_soon(future.set_result, "result")
         app = {"future": lambda *_: future, "object": lambda *_: Awaitable(), "callable class": Awaitable}[kind]
-        await tasks.run_application(cycle, app)
+        task = asyncio.ensure_future(tasks.run_application(cycle, app))
+        await asyncio.sleep(0)
+        task.print_stack(file=io.StringIO())
+        await task
 
     cycle = make()
     asyncio.run(main())
@@ -137,6 +141,7 @@ def test_asyncio_takes_it_for_a_coroutine(tasks: Any, make: Any) -> None:
         await asyncio.sleep(0)
         # What debuggers and asyncio's own warnings look at.
         assert inspect.isframe(run.cr_frame)
+        assert inspect.getcoroutinestate(run) == inspect.CORO_SUSPENDED
         assert task.get_coro() is run
         assert "app" in repr(task) or "_run" in repr(task)
         assert task.get_stack()
@@ -221,6 +226,20 @@ def test_a_task_that_was_dropped_ends_its_application(tasks: Any, make: Any) -> 
     assert closed == [True, True]
 
 
+def test_an_application_cannot_step_itself(tasks: Any, make: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        (run,) = runs
+        for step in (lambda: run.send(None), lambda: run.throw(Ended()), run.close):
+            with pytest.raises(ValueError, match="already executing"):
+                step()
+        await asyncio.sleep(0)
+
+    cycle = make()
+    runs = [tasks.run_application(cycle, app)]
+    asyncio.run(runs[0])
+    assert cycle.ends == [("returned", None)]
+
+
 # -- the starter -------------------------------------------------------------------------------------------------------
 
 
@@ -279,8 +298,37 @@ def test_a_task_cancelled_before_its_first_step(tasks: Any, make: Any) -> None:
         # A factory of one's own starts nothing eagerly.
         loop.set_task_factory(lambda loop, coroutine, **options: asyncio.Task(coroutine, loop=loop, **options))
         running: set[Any] = set()
-        started(tasks, app, make(), running=running, plain=False)
+        started(tasks, app, cycle, running=running, plain=False)
         (task,) = running
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+        assert not running
+        assert {how for how, _ in cycle.ends} == {"raised"}, "or the request would stay unanswered"
+
+    cycle = make()
+    asyncio.run(main())
+
+
+def test_a_factory_may_put_something_around_it(tasks: Any, make: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def around(coroutine: Any) -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            coroutine.close()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(lambda loop, coroutine, **options: asyncio.Task(around(coroutine), loop=loop, **options))
+        running: set[Any] = set()
+        started(tasks, app, make(), running=running, plain=False)
+        loop.set_task_factory(None)
+        (task,) = running
+        await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

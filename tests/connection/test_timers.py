@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import importlib
 import os
 from collections.abc import Callable
@@ -38,7 +40,7 @@ class Clock:
     def time(self) -> float:
         return self.now
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Handle:
+    def call_later(self, seconds: float, callback: Callable[[], None], context: contextvars.Context) -> Handle:
         handle = Clock.Handle(self.now + seconds, callback)
         self.handles.append(handle)
         return handle
@@ -83,7 +85,7 @@ def make(module: ModuleType) -> tuple[Any, Any, Callable[[], tuple[Any, Owner]]]
         owner = Owner(clock)
         return module.Deadline(owner), owner
 
-    return clock, module.Timers(clock), deadline
+    return clock, module.Timers(clock, contextvars.copy_context()), deadline
 
 
 def test_passes_once(timers: Any) -> None:
@@ -197,6 +199,27 @@ def test_a_loop_that_stood_still_makes_nobody_early(timers: Any) -> None:
     assert within_owner.passed_at == []
     clock.advance(LATEST_SECONDS)
     assert (len(before_owner.passed_at), len(within_owner.passed_at)) == (1, 1)
+
+
+def test_owners_are_told_outside_of_the_request_that_armed(room: Callable[[str], ModuleType]) -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nobody's")
+
+    class Asking:
+        def on_deadline(self) -> None:
+            seen.append(variable.get())
+            told.set()
+
+    async def main() -> None:
+        timers = module.Timers(asyncio.get_running_loop(), contextvars.copy_context())
+        variable.set("a request's")
+        timers.arm(module.Deadline(Asking()), 0.01)
+        await asyncio.wait_for(told.wait(), 30)
+
+    module = room("connection.timers")
+    seen: list[str] = []
+    told = asyncio.Event()
+    asyncio.run(main())
+    assert seen == ["nobody's"]
 
 
 def test_idle_connections_wake_nobody(timers: Any) -> None:

@@ -169,6 +169,24 @@ def test_an_idle_server_wakes_up_when_it_is_told_to_end() -> None:
     asyncio.run(main())
 
 
+def test_it_can_serve_again_on_another_loop() -> None:
+    server = Announced(picocorn.Config(app, **OPTIONS))
+
+    async def main() -> None:
+        server.should_exit = False
+        server.up.clear()
+        task = asyncio.create_task(server.serve())
+        await server.up.wait()
+        port = server.servers[0].sockets[0].getsockname()[1]
+        assert b"200 OK" in await asyncio.to_thread(request, port)
+        await asyncio.to_thread(setattr, server, "should_exit", True)
+        await task
+
+    asyncio.run(main())
+    server.up = asyncio.Event()
+    asyncio.run(main())
+
+
 def test_on_a_loop_that_runs_already() -> None:
     async def main() -> None:
         server = Announced(picocorn.Config(app, **OPTIONS))

@@ -33,5 +33,8 @@ class Cycle:
         raise NotImplementedError
 
     def application_raised(self, error: BaseException) -> bool:
-        """The application has raised `error`. Return True when the task has to end with it too. Must not raise."""
+        """The application has raised `error`. Return True when the task has to end with it too. Must not raise.
+
+        A cancellation may be told twice.
+        """
         raise NotImplementedError

@@ -60,7 +60,7 @@ async def _open_in_thread(path: str) -> int:
     opening = asyncio.get_running_loop().run_in_executor(None, os.open, path, OPEN_FLAGS)
     try:
         return await asyncio.shield(opening)
-    except asyncio.CancelledError:
+    except BaseException:  # a cancellation, or the end of a coroutine that nobody steps any more
         # The thread cannot be called back: what it opens is closed when it comes.
         opening.add_done_callback(_close_opened)
         raise

@@ -73,6 +73,8 @@ cpdef object read_cached(int descriptor, Py_ssize_t size_bytes, int64_t offset):
     """Read without waiting for a disk; None when nothing was read. See the pure twin."""
     cdef bytes data
     cdef long count
+    if size_bytes < 0:
+        raise ValueError(f"cannot read {size_bytes} bytes")
     if offset < 0:
         return None  # -1 would mean the file's own position
     data = PyBytes_FromStringAndSize(NULL, size_bytes)

@@ -5,12 +5,12 @@ from ..http1.parser_c cimport RequestHead
 
 cdef class _Inner:
     cdef dict asgi
-    cdef dict state
     cdef dict extensions
     cdef tuple each_extension
 
     cdef int make(self, str asgi_version, tuple names) except -1
-    cdef bint is_free(self, str asgi_version, Py_ssize_t others) except -1
+    cdef bint is_left(self, Py_ssize_t others) noexcept
+    cdef bint is_unchanged(self, str asgi_version, tuple names) except -1
 
 
 cdef class ScopeBuilder:
@@ -34,7 +34,8 @@ cdef class ScopeBuilder:
     cdef Py_ssize_t _next
 
     cpdef dict build(self, RequestHead head, tuple client, tuple server)
-    cdef int _set_connection(self, RequestHead head, tuple client, tuple server) except -1
+    cdef int _put_connection(self, dict scope, RequestHead head, tuple client, tuple server) except -1
+    cdef int _set_connection(self, dict template, RequestHead head, tuple client, tuple server) except -1
     cdef int _take_next(self) except -1
     cdef int _take_new(self) except -1
     cdef int _put_inner(self, dict scope) except -1

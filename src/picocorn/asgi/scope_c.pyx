@@ -59,39 +59,37 @@ cdef str percent_decoded(const char *raw, Py_ssize_t size):
         PyMem_Free(out)
 
 
-DEF POOLED = 128  # times seven dicts, 100 KiB, and only where so many requests have run at the same time
-
-cdef extern from "Python.h":
-    Py_ssize_t Py_REFCNT(PyObject *)
-
-
 cdef class _Inner:
-    # The dicts in one scope. They can serve another when its application has left them to nobody and as they were.
+    # The dicts in one scope. They can serve another when its application has left them to nobody.
 
     cdef int make(self, str asgi_version, tuple names) except -1:
         self.asgi = {"version": asgi_version, "spec_version": SPEC_VERSION}
-        self.state = {}
         self.extensions = {name: {} for name in names}
         self.each_extension = tuple(self.extensions.values())
         return 0
 
-    cdef bint is_free(self, str asgi_version, Py_ssize_t others) except -1:
+    cdef bint is_left(self, Py_ssize_t others) noexcept:
         """Whether nobody has these but this object and `others`."""
         cdef Py_ssize_t index
-        cdef PyObject *each
-        if (
-            Py_REFCNT(<PyObject *> self.asgi) != 1 + others
-            or Py_REFCNT(<PyObject *> self.extensions) != 1 + others
-            or Py_REFCNT(<PyObject *> self.state) != 1 + others
-            or PyDict_Size(self.state)
-            or PyDict_Size(self.asgi) != 2
-            or PyDict_Size(self.extensions) != PyTuple_GET_SIZE(self.each_extension)
-        ):
+        if Py_REFCNT(<PyObject *> self.asgi) != 1 + others or Py_REFCNT(<PyObject *> self.extensions) != 1 + others:
             return False
         for index in range(PyTuple_GET_SIZE(self.each_extension)):
+            # One reference from the tuple, and one from the extensions unless it was taken out there.
+            if Py_REFCNT(PyTuple_GET_ITEM(self.each_extension, index)) > 2:
+                return False
+        return True
+
+    cdef bint is_unchanged(self, str asgi_version, tuple names) except -1:
+        """Whether they hold what `make` has put into them."""
+        cdef Py_ssize_t index
+        cdef PyObject *each
+        if PyDict_Size(self.asgi) != 2 or PyDict_Size(self.extensions) != PyTuple_GET_SIZE(names):
+            return False
+        for index in range(PyTuple_GET_SIZE(names)):
             each = PyTuple_GET_ITEM(self.each_extension, index)
-            # One reference from the tuple, and one from the extensions unless it was replaced there.
-            if Py_REFCNT(each) != 2 or PyDict_Size(<object> each):
+            if PyDict_Size(<object> each) or (
+                PyDict_GetItem(self.extensions, <object> PyTuple_GET_ITEM(names, index)) != each
+            ):
                 return False
         return (
             PyDict_GetItem(self.asgi, "version") == <PyObject *> asgi_version
@@ -133,25 +131,36 @@ cdef class ScopeBuilder:
         if self._root_path and not (size == 1 and raw[0] == c'*'):
             path = self._root_path + path
             raw_path = self._root_path_bytes + raw_path
-        self._set_connection(head, client, server)
         # The template has them too.
-        if not self._inner.is_free(self._asgi_version, 1):
+        if not self._inner.is_left(1):
             self._take_next()
+        elif not self._inner.is_unchanged(self._asgi_version, self._names):
+            self._inner.make(self._asgi_version, self._names)
+            self._put_inner(self._template)
+        self._set_connection(self._template, head, client, server)
         scope = <dict> PyDict_Copy(self._template)
-        if Py_REFCNT(<PyObject *> self._inner.asgi) != 3:
-            # The copy's own memory made the collector run, and a finalizer has come here before us.
+        if Py_REFCNT(<PyObject *> self._inner.asgi) != 3 or head.method is not self._method or client is not self._client:
+            # The copy's own memory made the collector run (3.11), and a finalizer has come here in between.
             self._take_new()
             self._put_inner(scope)
-        if self._app_state:
-            PyDict_SetItem(scope, "state", PyDict_Copy(self._app_state))
+            self._put_connection(scope, head, client, server)
+        # Never used again: applications keep in it what must not outlive the request.
+        PyDict_SetItem(scope, "state", PyDict_Copy(self._app_state))
         PyDict_SetItem(scope, "path", path)
         PyDict_SetItem(scope, "raw_path", raw_path)
         PyDict_SetItem(scope, "headers", head.headers)
         return scope
 
-    cdef int _set_connection(self, RequestHead head, tuple client, tuple server) except -1:
+    cdef int _put_connection(self, dict scope, RequestHead head, tuple client, tuple server) except -1:
+        PyDict_SetItem(scope, "http_version", head.http_version)
+        PyDict_SetItem(scope, "server", server)
+        PyDict_SetItem(scope, "client", client)
+        PyDict_SetItem(scope, "method", head.method)
+        PyDict_SetItem(scope, "query_string", head.query_string)
+        return 0
+
+    cdef int _set_connection(self, dict template, RequestHead head, tuple client, tuple server) except -1:
         """Put into the template what the last request did not have."""
-        cdef dict template = self._template
         if head.http_version is not self._http_version:
             self._http_version = head.http_version
             PyDict_SetItem(template, "http_version", self._http_version)
@@ -178,7 +187,9 @@ cdef class ScopeBuilder:
                 self._next = 0
             inner = <_Inner> self._pool[self._next]
             self._next += 1
-            if inner is not self._inner and inner.is_free(self._asgi_version, 0):
+            if inner is not self._inner and inner.is_left(0):
+                if not inner.is_unchanged(self._asgi_version, self._names):
+                    inner.make(self._asgi_version, self._names)
                 self._inner = inner
                 return self._put_inner(self._template)
         return self._take_new()
@@ -193,6 +204,5 @@ cdef class ScopeBuilder:
 
     cdef int _put_inner(self, dict scope) except -1:
         PyDict_SetItem(scope, "asgi", self._inner.asgi)
-        PyDict_SetItem(scope, "state", self._inner.state)
         PyDict_SetItem(scope, "extensions", self._inner.extensions)
         return 0

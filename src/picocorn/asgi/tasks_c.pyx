@@ -75,6 +75,7 @@ cdef class ApplicationRun:
     cdef object _task
     cdef set _tasks
     cdef bint _is_finished
+    cdef bint _is_running
 
     @property
     def __name__(self):
@@ -91,18 +92,28 @@ cdef class ApplicationRun:
 
     @property
     def cr_code(self):
-        """The application's code, None before the start and after the end."""
-        return getattr(self._coroutine, "cr_code", None)
+        """The application's code, None before the start, after the end, and for what is no coroutine of Python's."""
+        return self._coroutine.cr_code if PyCoro_CheckExact(self._coroutine) else None
 
     @property
     def cr_frame(self):
-        """The application's frame, None before the start and after the end."""
-        return getattr(self._coroutine, "cr_frame", None)
+        """The application's frame, None before the start, after the end, and for what is no coroutine of Python's."""
+        return self._coroutine.cr_frame if PyCoro_CheckExact(self._coroutine) else None
+
+    @property
+    def cr_origin(self):
+        """None: where it was made is nowhere in the application."""
+        return None
 
     @property
     def cr_running(self):
         """Whether the application is being stepped right now (bool)."""
-        return getattr(self._coroutine, "cr_running", False)
+        return self._is_running
+
+    @property
+    def cr_suspended(self):
+        """Whether the application has been started and waits (bool)."""
+        return self._coroutine is not None and not self._is_running
 
     def __await__(self):
         return self
@@ -128,21 +139,26 @@ cdef class ApplicationRun:
         error = kind if isinstance(kind, BaseException) else kind() if value is None else value
         if self._is_finished:
             raise error
+        self._enter()
         try:
             if self._coroutine is None:
                 raise error
-            return self._coroutine.throw(error)
+            given = self._coroutine.throw(error)
         except StopIteration as stop:
             self._returned(stop.value)
         except BaseException as raised:
             if self._raised(raised):
                 raise
+        else:
+            self._is_running = False
+            return given
         raise StopIteration
 
     def close(self):
         """End it from outside, as a coroutine that nobody will step again."""
         if self._is_finished:
             return
+        self._enter()
         try:
             if self._coroutine is not None:
                 self._coroutine.close()
@@ -153,15 +169,24 @@ cdef class ApplicationRun:
             if self._raised(error):
                 raise
 
+    cdef int _enter(self) except -1:
+        if self._is_running:
+            # The application has got hold of its own task, and of this.
+            raise ValueError("coroutine already executing")
+        self._is_running = True
+        return 0
+
     cdef PySendResult _step(self, object value, PyObject **result) except PYGEN_ERROR:
         cdef object awaitable
         if self._is_finished:
             raise RuntimeError("cannot reuse already awaited coroutine")
+        self._enter()
         try:
             if self._coroutine is None:
                 awaitable = _call(self._app, self._cycle)
                 self._coroutine = awaitable if PyCoro_CheckExact(awaitable) else _awaited(awaitable)
             if PyIter_Send(self._coroutine, value, result) == PYGEN_NEXT:
+                self._is_running = False
                 return PYGEN_NEXT
         except BaseException as error:
             if self._raised(error):
@@ -186,6 +211,7 @@ cdef class ApplicationRun:
     cdef object _finish(self):
         cdef object task = self._task
         self._is_finished = True
+        self._is_running = False
         self._coroutine = None
         if task is not None:
             self._task = None
@@ -221,23 +247,27 @@ cdef class TaskStarter:
         self._loop = loop
         self._tasks = tasks
         # One dict for all: a call with keywords would make one for each request.
-        self._arguments = {"loop": loop, "context": base_context}
-        if EAGER:
-            self._arguments["eager_start"] = True
+        self._arguments = {"loop": loop, "context": base_context, "eager_start": True}
 
     cpdef object start(self, Cycle cycle, bint is_plain):
         """Run the application for `cycle`. See the pure twin."""
         cdef ApplicationRun run = new_run(cycle, self._app)
         cdef object context = PyContext_Copy(self._base_context)
         cdef object task
-        if is_plain:
-            # The task has taken its arguments before it runs anything that could come here again.
+        if is_plain and EAGER:
+            # The task has taken its arguments before it runs anything that could come here again: from 3.12 on, not even the
+            # collector runs before.
             PyDict_SetItem(self._arguments, "context", context)
             task = PyObject_Call(Task, (run,), self._arguments)
             PyDict_SetItem(self._arguments, "context", self._base_context)
         else:
             task = self._loop.create_task(run, context=context)
-        if not run._is_finished:
+        if run._is_finished:
+            return
+        self._tasks.add(task)
+        if is_plain:
             run._task = task
             run._tasks = self._tasks
-            self._tasks.add(task)
+        else:
+            # A factory may put something around the run that ends before it, or without it.
+            task.add_done_callback(self._tasks.discard)

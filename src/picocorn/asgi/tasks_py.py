@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import sys
 from collections.abc import Coroutine
 from typing import Any
@@ -72,4 +73,10 @@ class TaskStarter:
         else:
             task = self._loop.create_task(coroutine, context=context)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(functools.partial(self._ended, cycle))
+
+    def _ended(self, cycle: Cycle, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            # Before its first step, maybe: then nobody has told the cycle. Repeats are harmless.
+            cycle.application_raised(asyncio.CancelledError())

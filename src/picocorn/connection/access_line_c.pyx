@@ -19,7 +19,7 @@ cdef extern from "Python.h" nogil:
     bint PyUnicode_CheckExact(PyObject *)
     bint PyLong_CheckExact(PyObject *)
     bint PyDict_Next(PyObject *, Py_ssize_t *position, PyObject **key, PyObject **value)
-    PyObject *PyDict_GetItemWithError(PyObject *, PyObject *key)
+    PyObject *PyDict_GetItemWithError(PyObject *, PyObject *key) except? NULL
     Py_ssize_t PyList_GET_SIZE(PyObject *)
     PyObject *PyList_GET_ITEM(PyObject *, Py_ssize_t index)
     Py_ssize_t PyTuple_GET_SIZE(PyObject *)
@@ -71,8 +71,12 @@ cdef inline bint is_plain(const unsigned char *data, Py_ssize_t size, const unsi
     return True
 
 
-cdef inline PyObject *item(PyObject *scope, str key) noexcept:
-    return PyDict_GetItemWithError(scope, <PyObject *>key)
+cdef object MISSING = object()
+
+
+cdef inline object item(object scope, str key):
+    cdef PyObject *found = PyDict_GetItemWithError(<PyObject *>scope, <PyObject *>key)
+    return MISSING if found == NULL else <object>found
 
 
 cdef inline unsigned char *copied(unsigned char *out, PyObject *text) noexcept:
@@ -146,14 +150,20 @@ cdef class LineFormat:
         cdef str line
         if not PyDict_CheckExact(known) or not (is_ascii(prefix) and is_ascii(before_method) and is_ascii(end)):
             return None
-        client = item(known, "client")
-        method = item(known, "method")
-        path = item(known, "path")
-        query = item(known, "query_string")
-        version = item(known, "http_version")
+        # Held: a key of another type than str is compared by code of its own, which may take out what was found before.
+        held_client = item(scope, "client")
+        held_method = item(scope, "method")
+        held_path = item(scope, "path")
+        held_query = item(scope, "query_string")
+        held_version = item(scope, "http_version")
+        client = <PyObject *>held_client
+        method = <PyObject *>held_method
+        path = <PyObject *>held_path
+        query = <PyObject *>held_query
+        version = <PyObject *>held_version
         if not (is_ascii(method) and is_ascii(path) and is_ascii(version)):
             return None
-        if client == NULL or query == NULL or not PyBytes_CheckExact(query):
+        if held_client is MISSING or not PyBytes_CheckExact(query):
             return None
         size = PyUnicode_GET_LENGTH(path)
         query_size = PyBytes_GET_SIZE(query)

@@ -109,7 +109,6 @@ class ConnectionContext:
         self.trusted_hosts = trusted_hosts
         self.is_tls = is_tls
         self.is_tracing = is_tracing()
-        self.timers = Timers(loop)
         #: what callbacks run in, and what each request gets a copy of
         self.base_context = contextvars.Context() if reset_contextvars else contextvars.copy_context()
         self.scopes = ScopeBuilder(
@@ -119,4 +118,5 @@ class ConnectionContext:
             asgi_version=asgi_version,
             extensions=HTTP1_EXTENSIONS,
         )
+        self.timers = Timers(loop, self.base_context)
         self.starter = TaskStarter(app, loop, self.base_context, server_state.tasks)

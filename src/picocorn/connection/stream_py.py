@@ -141,7 +141,8 @@ class StreamConnection(Wire):
             if pause:
                 self.transport.pause_reading()
             elif not self._eof:
-                self.transport.resume_reading()
+                # asyncio's reader keeps the context it is added in, which may be a request's.
+                self._context.base_context.copy().run(self.transport.resume_reading)
 
     # -- the deadline
 

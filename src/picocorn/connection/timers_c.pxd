@@ -14,6 +14,7 @@ cdef class Deadline:
 
 
 cdef class Timers:
+    cdef object _context
     cdef object _loop
     cdef dict _buckets
     cdef object _handle

@@ -8,6 +8,7 @@ compiled a second time as `timers_c`.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import Any
 
 __all__ = ["Deadline", "Timers"]
@@ -32,12 +33,14 @@ class Deadline:
 
 
 class Timers:
-    """All deadlines of one event loop."""
+    """All deadlines of one event loop. Owners are told in `context`."""
 
-    __slots__ = ("_buckets", "_due_seconds", "_handle", "_is_resting", "_loop", "_now_seconds", "_was_armed")
+    __slots__ = ("_buckets", "_context", "_due_seconds", "_handle", "_is_resting", "_loop", "_now_seconds", "_was_armed")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> None:
         self._loop = loop
+        # Arming may happen within a request, whose variables are none of the other connections' business.
+        self._context = context
         self._buckets: dict[float, set[Deadline]] = {}
         #: the next sweep, and when it is due
         self._handle: asyncio.TimerHandle | None = None
@@ -104,7 +107,7 @@ class Timers:
     def _schedule(self, seconds: float) -> None:
         self._is_resting = seconds > RESOLUTION_SECONDS
         self._due_seconds = self._now_seconds + seconds
-        self._handle = self._loop.call_later(seconds, self._sweep)
+        self._handle = self._loop.call_later(seconds, self._sweep, context=self._context)
 
     def _sweep(self) -> None:
         self._handle = None

@@ -53,6 +53,7 @@ class Server:
     #: the loop that it serves on, while it does
     _loop: asyncio.AbstractEventLoop | None = None
     _should_exit = False
+    _woken: asyncio.Event
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -64,7 +65,6 @@ class Server:
         #: objects like asyncio.Server, one for each listening socket
         self.servers: list[Any] = []
         self.lifespan: LifespanOn | LifespanOff
-        self._woken = asyncio.Event()
         self._captured_signals: list[int] = []
         self._watchdog = Watchdog()
         self._socket_file: UnixSocketFile | None = None
@@ -158,6 +158,8 @@ class Server:
 
     async def main_loop(self) -> None:
         """Tick until `on_tick` says that it is time to end."""
+        # Before the loop, which says that it is there. A new one each time: a server may serve again, on another loop.
+        self._woken = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         counter = 0
         requests = -1

@@ -35,6 +35,7 @@ cdef class Poller:
     cdef int depth                  # runs of on_ready under way (more than one: an application runs the loop inside itself)
     cdef list dirty                 # transports with unflushed writes
     cdef int64_t dirty_since_ns
+    cdef object context
     cdef list lost                  # watchers whose finish() is due
     cdef bint is_flush_due
     cdef bint is_finish_due

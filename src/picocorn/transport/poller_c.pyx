@@ -18,6 +18,7 @@ from .linux cimport (
     clock_gettime, close_descriptor, epoll_create1, epoll_ctl, epoll_event, epoll_wait, timespec,
 )
 
+import contextvars
 import os
 import weakref
 
@@ -93,6 +94,8 @@ cdef class Poller:
         self.owners = []
         self.dirty = []
         self.lost = []
+        # What is called later may have been asked for within a request, whose variables it must not see.
+        self.context = contextvars.copy_context()
         self.buffer = <unsigned char*> malloc(RECEIVE_BYTES)
         if self.buffer == NULL:
             raise MemoryError
@@ -171,7 +174,7 @@ cdef class Poller:
         if not self.is_finish_due:
             self.is_finish_due = True
             try:
-                self.loop.call_soon(self._finish_lost)
+                self.loop.call_soon(self._finish_lost, context=self.context)
             except RuntimeError:
                 # A closed loop calls nobody any more: nothing to tell, only descriptors to give back.
                 if not self.loop.is_closed():
@@ -206,7 +209,7 @@ cdef class Poller:
                 self.lost = lost[done:] + self.lost
                 if not self.is_finish_due:
                     self.is_finish_due = True
-                    self.loop.call_soon(self._finish_lost)
+                    self.loop.call_soon(self._finish_lost, context=self.context)
 
     # --- one turn ---------------------------------------------------------------------------------------------------------
 
@@ -249,7 +252,7 @@ cdef class Poller:
         elif self.depth == 0 and now_nanoseconds() - self.dirty_since_ns > LATENCY_GUARD_NANOSECONDS:
             return self.flush_dirty()
         if self.depth == 0 and not self.is_flush_due:
-            self.loop.call_soon(self._flush_due)
+            self.loop.call_soon(self._flush_due, context=self.context)
             self.is_flush_due = True
         return 0
 

@@ -69,12 +69,15 @@ cdef class PollerTransport(Watcher):
             self.callback_failed("connection_made", failure)
         # Most clients have sent their request by the time they are accepted, and of those that send no other the kernel never
         # need be asked to watch.
-        if self.is_reading_now() and not self.registered:
-            self.receive()
-        if not self.is_lost and not self.registered and not (self.is_closed and self.dirty):
-            error = self.watch(self.interest())
-            if error:
-                self.fail(error)
+        try:
+            if self.is_reading_now() and not self.registered:
+                self.receive()
+        finally:
+            # SystemExit and KeyboardInterrupt go on upwards, and leave a connection like any other.
+            if not self.is_lost and not self.registered and not (self.is_closed and self.dirty):
+                error = self.watch(self.interest())
+                if error:
+                    self.fail(error)
         return error
 
     cdef int discard(self) except -1:
