@@ -36,6 +36,8 @@ logger = logging.getLogger("picocorn.error")
 
 TICK_SECONDS = 0.1
 TICKS_PER_SECOND = 10
+#: Between being told to end and ending.
+SETTLE_SECONDS = 0.05
 #: The counter of ticks starts anew once a day.
 TICKS_PER_DAY = 864000
 #: For a listener to close once its connections have.
@@ -80,7 +82,7 @@ class Server:
         self._should_exit = value
         if value and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to wake
-                self._loop.call_soon_threadsafe(self._woken.set)
+                self._loop.call_soon_threadsafe(self._wake_soon)
 
     @functools.cached_property
     def limit_max_requests(self) -> int | None:
@@ -172,6 +174,10 @@ class Server:
             counter = (counter + ticks) % TICKS_PER_DAY
             await self._pause(ticks * TICK_SECONDS)
             should_exit = await self.on_tick(counter)
+
+    def _wake_soon(self) -> None:
+        # What has arrived by now is accepted and read first: a request that was sent before the signal is answered.
+        asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._woken.set)
 
     async def _pause(self, seconds: float) -> None:
         self._woken.clear()
