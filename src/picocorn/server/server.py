@@ -181,9 +181,14 @@ class Server:
 
     async def _pause(self, seconds: float) -> None:
         self._woken.clear()
-        if not self.should_exit:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), seconds)
+        if self.should_exit:
+            return
+        # Not wait_for(), which is a task on Python 3.11: people count the tasks of their process.
+        timeout = asyncio.get_running_loop().call_later(seconds, self._woken.set)
+        try:
+            await self._woken.wait()
+        finally:
+            timeout.cancel()
 
     async def on_tick(self, counter: int) -> bool:
         """What happens ten times a second while requests come, else once; `counter` is the tenths of seconds since the start.
