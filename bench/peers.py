@@ -46,6 +46,8 @@ class Peer:
     baseline: str = BASELINE
     #: takes part in this many rounds at most; None for all
     rounds: int | None = None
+    #: burns its core while it has nothing to do: stopped while others are measured
+    spins: bool = False
 
     @property
     def ours(self) -> bool:
@@ -228,6 +230,7 @@ PEERS = (
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT, ACCESS_LOG: "has no access log"},
         version_command="{bin}/fastpysgi --version",
+        spins=True,
     ),
     Peer(
         "picocorn (3.11)",

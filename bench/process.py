@@ -118,8 +118,19 @@ class Server:
     def rss_kib(self) -> int:
         return rss_kib(self.process.pid)
 
+    def hold(self) -> None:
+        """Take it off its core until `resume`."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it run again; harmless when it does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """End it, and whatever of its session outlives it."""
+        self.resume()
         if self.process.poll() is None:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -70,6 +70,11 @@ class Entrant:
             self.cell["framing"] = check(self.server.port, self.workload.request, self.workload.content)
             if self.effort.rounds:
                 self._load(WARM_UP_SECONDS)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        if self.peer.spins and self.server is not None:
+            self.server.hold()
 
     def _load(self, seconds: int) -> wrk.Load:
         assert self.server is not None
@@ -89,6 +94,7 @@ class Entrant:
         if self.server is None or (self.peer.rounds is not None and number >= self.peer.rounds):
             return
         with self.failures(f"in round {number + 1}: "):
+            self.server.resume()
             before = self.server.cpu()
             load = self._load(self.effort.seconds)
             cpu_us = spent_nanoseconds(before, self.server.cpu()) / 1000 / load.requests
@@ -97,12 +103,14 @@ class Entrant:
             self.cell["cpu_us"].append(cpu_us)
             self.cell["p50_us"].append(load.p50_us)
             self.cell["p99_us"].append(load.p99_us)
+            self._make_room()
 
     def finish(self) -> None:
         """Look at the answer once more, and at the log when there has to be one."""
         if self.server is None:
             return
         with self.failures("after the load: "):
+            self.server.resume()
             check(self.server.port, self.workload.request, self.workload.content)
             log = self.server.log
             self.stop()
