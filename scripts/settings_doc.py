@@ -37,8 +37,8 @@ API = """
 ## In Python alone
 
 `app` may be the application itself. `host=None` binds to all interfaces. `log_config` may also be a dict, a
-`RawConfigParser`, an open file, or None to leave `logging` as it is; `log_level` may be a number; `http` may be a protocol
-class; `headers` is a list of (name, value) pairs of str.
+`RawConfigParser`, an open file, or None to leave `logging` as it is; `log_level` may be a number; `http` and `ws` may be
+protocol classes; `headers` is a list of (name, value) pairs of str.
 """
 
 
@@ -47,7 +47,14 @@ def value_of(details: Option) -> str:
     if details.choices:
         choices = " ".join(f"`{choice}`" for choice in details.choices)
         return f"{choices}, or `module:attribute`" if details.importable else choices
-    kinds = {"integer": "number", "seconds": "seconds", "size": "size", "file": "file", "list": details.metavar.lower()}
+    kinds = {
+        "integer": "number",
+        "seconds": "seconds",
+        "size": "size",
+        "boolean": "`true` `false`",
+        "file": "file",
+        "list": details.metavar.lower(),
+    }
     return kinds.get(details.kind, details.metavar.lower() or "text") if details.kind not in ("switch", "flag") else ""
 
 
@@ -57,6 +64,8 @@ def default_of(field: dataclasses.Field[object], details: Option) -> str:
         return details.shown_default
     if details.kind in ("switch", "flag"):
         return "on" if field.default else "off"
+    if details.kind == "boolean":
+        return f"`{str(field.default).lower()}`"
     if field.default in (None, "", dataclasses.MISSING):
         return ""
     return f"`{field.default}`"

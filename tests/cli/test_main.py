@@ -17,6 +17,7 @@ from picocorn.cli.main import main
 from picocorn.server.options import GROUPS, declared, flag_of
 
 SAMPLES: dict[str, tuple[str, Any]] = {
+    "boolean": ("false", False),
     "text": ("text", "text"),
     "integer": ("7", 7),
     "seconds": ("7", 7),

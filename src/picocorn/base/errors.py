@@ -3,6 +3,7 @@
 PicocornError
 +-- ProtocolError
 |   +-- RemoteProtocolError      the peer broke the protocol: answered with `status_hint`
+|   |   +-- WebSocketError       ... of an open WebSocket: closed with `close_code`
 |   +-- LocalProtocolError       the application broke the protocol (also a RuntimeError)
 +-- ClientDisconnected           send() after the client has gone (also an OSError, ASGI 2.4)
 +-- ConfigError                  a setting cannot be used: one line for the user
@@ -21,6 +22,7 @@ __all__ = [
     "PicocornError",
     "ProtocolError",
     "RemoteProtocolError",
+    "WebSocketError",
 ]
 
 
@@ -43,6 +45,18 @@ class RemoteProtocolError(ProtocolError):
         super().__init__(message)
         self.status_hint = status_hint
         self.code = code
+
+
+class WebSocketError(RemoteProtocolError):
+    """The peer broke a rule of an open WebSocket. The message is the reason of the close frame that answers it.
+
+    `close_code` (int) is that frame's code (RFC 6455 7.4.1); `code` (str) is the stable name of the verdict
+    (see `websocket/verdicts.py`).
+    """
+
+    def __init__(self, message: str, close_code: int = 1002, code: str = "") -> None:
+        super().__init__(message, code=code)
+        self.close_code = close_code
 
 
 class LocalProtocolError(ProtocolError, RuntimeError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["HIGH_WATER_BYTES", "LOW_WATER_BYTES", "MAX_INT63", "HTTP1Limits"]
+__all__ = ["HIGH_WATER_BYTES", "LOW_WATER_BYTES", "MAX_INT63", "HTTP1Limits", "WebSocketLimits"]
 
 #: Request bodies and response queues are held to this much per connection (the figure uvicorn users know).
 HIGH_WATER_BYTES = 65536
@@ -38,3 +38,21 @@ class HTTP1Limits:
     chunk_extension_total_bytes: int = 16384
     #: the trailer section of one message
     trailer_bytes: int = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketLimits:
+    """Limits and times of one WebSocket (RFC 6455 5.5, 7.1 and 10.4; RFC 7692)."""
+
+    #: one message, reassembled and inflated, 0 means unlimited; more is closed with 1009
+    max_size_bytes: int = 16 * 1024 * 1024
+    #: messages held for the application; at that many reading pauses
+    max_queue: int = 32
+    #: between two keep-alive pings, 0 means none
+    ping_interval_seconds: float = 20.0
+    #: of silence after a keep-alive ping, 0 means for ever; then 1011
+    ping_timeout_seconds: float = 20.0
+    #: for the peer's half of the close handshake
+    close_timeout_seconds: float = 10.0
+    #: accept permessage-deflate where it is offered
+    deflate: bool = True

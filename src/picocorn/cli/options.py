@@ -21,7 +21,7 @@ PREFIXES = ("PICOCORN_", "UVICORN_")
 #: Where the descriptions begin in help.
 COLUMN = 30
 
-_METAVARS = {"integer": "INTEGER", "seconds": "SECONDS", "size": "SIZE", "file": "FILE"}
+_METAVARS = {"integer": "INTEGER", "seconds": "SECONDS", "size": "SIZE", "boolean": "BOOLEAN", "file": "FILE"}
 
 
 class OneLineError(click.UsageError):
@@ -77,6 +77,8 @@ def _help(field: dataclasses.Field[Any], details: Option) -> str:
         default = str(field.default)
         if details.kind == "switch":
             default = "on" if field.default else "off"
+        elif details.kind == "boolean":
+            default = default.lower()
     return f"{details.help} [default: {default}]" if default else details.help
 
 

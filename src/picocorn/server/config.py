@@ -17,7 +17,7 @@ from ..asgi.adapters import ASGI2Middleware, WSGIMiddleware, accepts_positional,
 from ..asgi.lifespan import LifespanOff, LifespanOn
 from ..asgi.proxy_headers import ProxyHeadersMiddleware
 from ..base.errors import ConfigError, ImportFromStringError, LocalProtocolError
-from ..base.limits import HTTP1Limits
+from ..base.limits import HTTP1Limits, WebSocketLimits
 from ..base.native import NATIVE
 from ..http1.writer import encode_fields
 from .formatters import style
@@ -38,6 +38,7 @@ __all__ = [
     "LOGGING_CONFIG",
     "LOG_LEVELS",
     "STARTUP_FAILURE",
+    "WS_PROTOCOLS",
     "Config",
 ]
 
@@ -48,13 +49,23 @@ STARTUP_FAILURE = 3
 
 DEFAULT_TRUSTED = "127.0.0.1,::1"
 
-_RENAMED_HTTP = {"httptools": "native", "h11": "pure"}
+#: uvicorn's names for what has another one here.
+_RENAMED = {
+    "http": {"httptools": "native", "h11": "pure"},
+    "ws": {"websockets": "native", "websockets-sansio": "native", "wsproto": "pure"},
+}
 
 #: Value of the option -> where its class is.
 HTTP_PROTOCOLS = {
     "auto": "picocorn.connection.http1:HTTP1Protocol",
     "native": "picocorn.connection.http1:HTTP1Protocol",
     "pure": "picocorn.connection.http1_py:HTTP1Protocol",
+}
+#: Value of the option -> where its class is; "auto" is as `http`, and "none" has no class.
+WS_PROTOCOLS = {
+    "auto": "picocorn.connection.websocket_http1:WebSocketProtocol",
+    "native": "picocorn.connection.websocket_http1:WebSocketProtocol",
+    "pure": "picocorn.connection.websocket_http1_py:WebSocketProtocol",
 }
 INTERFACES = ("auto", "asgi3", "asgi2", "wsgi")
 LIFESPAN: dict[str, type[LifespanOn | LifespanOff]] = {"auto": LifespanOn, "on": LifespanOn, "off": LifespanOff}
@@ -103,16 +114,19 @@ class Config(Settings):
 
     def _settle_renamed(self) -> None:
         """Understand uvicorn's names for what has another one here, and say so."""
-        if isinstance(self.http, str) and self.http in _RENAMED_HTTP:
-            renamed = _RENAMED_HTTP[self.http]
-            if renamed == "native" and not NATIVE:
-                renamed = "auto"
-            logger.warning("--http %s is called --http %s here.", self.http, renamed)
-            self.http = renamed
-        if self.http == "native" and not NATIVE:
-            raise ConfigError(
-                "Invalid value for '--http': native needs the compiled extensions, which this installation does not have."
-            )
+        for option, names in _RENAMED.items():
+            value = getattr(self, option)
+            if isinstance(value, str) and value in names:
+                renamed = names[value]
+                if renamed == "native" and not NATIVE:
+                    renamed = "auto"
+                logger.warning("--%s %s is called --%s %s here.", option, value, option, renamed)
+                setattr(self, option, renamed)
+            if getattr(self, option) == "native" and not NATIVE:
+                raise ConfigError(
+                    f"Invalid value for '--{option}': native needs the compiled extensions, "
+                    "which this installation does not have."
+                )
         if self.h11_max_incomplete_event_size is not None:
             logger.warning("--h11-max-incomplete-event-size is called --limit-request-head here.")
             self.limit_request_head = self.h11_max_incomplete_event_size
@@ -170,6 +184,17 @@ class Config(Settings):
         )
 
     @property
+    def websocket_limits(self) -> WebSocketLimits:
+        """The limits and times of a WebSocket."""
+        return WebSocketLimits(
+            max_size_bytes=int(self.ws_max_size),
+            max_queue=self.ws_max_queue,
+            ping_interval_seconds=self.ws_ping_interval or 0.0,
+            ping_timeout_seconds=self.ws_ping_timeout or 0.0,
+            deflate=self.ws_per_message_deflate,
+        )
+
+    @property
     def lifespan_class(self) -> type[LifespanOn | LifespanOff]:
         """`lifespan_class(config)` runs the lifespan protocol."""
         return LIFESPAN[self.lifespan]
@@ -180,6 +205,17 @@ class Config(Settings):
         if not isinstance(self.http, str):
             return self.http
         return import_from_string(HTTP_PROTOCOLS.get(self.http, self.http))
+
+    @property
+    def ws_protocol_class(self) -> Any:
+        """The protocol of WebSockets over HTTP/1.1, None where they are off. Raises ImportFromStringError."""
+        if self.ws is None or self.ws == "none" or self.interface == "wsgi":
+            return None
+        if not isinstance(self.ws, str):
+            return self.ws
+        if self.ws == "auto" and self.http == "pure":
+            return import_from_string(WS_PROTOCOLS["pure"])
+        return import_from_string(WS_PROTOCOLS.get(self.ws, self.ws))
 
     def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
         """The factory of the event loop, None for asyncio's own choice. Exits (3) if it cannot be had."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import ConfigError
-from ..base.limits import HTTP1Limits
+from ..base.limits import HTTP1Limits, WebSocketLimits
 from .log_defaults import LOGGING_CONFIG
 
 if TYPE_CHECKING:
@@ -20,16 +20,36 @@ if TYPE_CHECKING:
     from configparser import RawConfigParser
     from typing import IO
 
-__all__ = ["GROUPS", "HTTP_CHOICES", "LOOP_CHOICES", "Option", "Settings", "check", "declared", "flag_of", "parse_size"]
+__all__ = [
+    "GROUPS",
+    "HTTP_CHOICES",
+    "LOOP_CHOICES",
+    "WS_CHOICES",
+    "Option",
+    "Settings",
+    "check",
+    "declared",
+    "flag_of",
+    "parse_size",
+]
 
 #: Help pages and docs show the options in these groups, in this order.
-GROUPS = ("Application", "Binding", "Server", "Limits", "Timeouts", "Responses", "Proxies", "Logging")
+GROUPS = ("Application", "Binding", "Server", "Limits", "Timeouts", "WebSocket", "Responses", "Proxies", "Logging")
 
 LOOP_CHOICES = ("auto", "asyncio", "uvloop", "none")
 #: `httptools` and `h11` are uvicorn's names for its fast and its pure parser.
 HTTP_CHOICES = ("auto", "native", "pure", "httptools", "h11")
+#: The last three are the names of the libraries that uvicorn can use.
+WS_CHOICES = ("auto", "none", "native", "pure", "websockets", "websockets-sansio", "wsproto")
 
 _LIMITS = HTTP1Limits()
+_WEBSOCKET_LIMITS = WebSocketLimits()
+
+#: What stands for a boolean in the value of an option, as with uvicorn.
+_BOOLEANS = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,7 +58,7 @@ class Option:
 
     help: str
     group: str
-    #: "text", "integer", "seconds", "size", "switch" (--x/--no-x), "flag" (--x), "file", "list"
+    #: "text", "integer", "seconds", "size", "switch" (--x/--no-x), "flag" (--x), "boolean" (--x true), "file", "list"
     kind: str = "text"
     choices: tuple[str, ...] = ()
     #: with choices: an import string is accepted as well
@@ -104,6 +124,48 @@ class Settings:
             help="HTTP/1.1 implementation: auto is native where it was compiled; httptools and h11 mean native and pure; "
             "an import string names a protocol class.",
         ),
+    )
+    ws: Any = dataclasses.field(
+        default="auto",
+        metadata=about(
+            choices=WS_CHOICES,
+            importable=True,
+            group="WebSocket",
+            help="WebSocket implementation: auto is as http, none serves upgrade requests as plain HTTP; websockets, "
+            "websockets-sansio and wsproto mean native, native and pure; an import string names a protocol class.",
+        ),
+    )
+    ws_max_size: int | str = dataclasses.field(
+        default=_WEBSOCKET_LIMITS.max_size_bytes,
+        metadata=about(
+            kind="size",
+            minimum=0,
+            group="WebSocket",
+            help="Message, after inflation; more is closed with 1009. 0 means no limit.",
+        ),
+    )
+    ws_max_queue: int = dataclasses.field(
+        default=_WEBSOCKET_LIMITS.max_queue,
+        metadata=about(
+            kind="integer", minimum=1, group="WebSocket", help="Messages held for the application; at that many reading pauses."
+        ),
+    )
+    ws_ping_interval: float | None = dataclasses.field(
+        default=_WEBSOCKET_LIMITS.ping_interval_seconds,
+        metadata=about(kind="seconds", minimum=0, group="WebSocket", help="Between two keep-alive pings. 0 sends none."),
+    )
+    ws_ping_timeout: float | None = dataclasses.field(
+        default=_WEBSOCKET_LIMITS.ping_timeout_seconds,
+        metadata=about(
+            kind="seconds",
+            minimum=0,
+            group="WebSocket",
+            help="Of silence after a keep-alive ping; then the connection is closed with 1011. 0 means for ever.",
+        ),
+    )
+    ws_per_message_deflate: bool = dataclasses.field(
+        default=_WEBSOCKET_LIMITS.deflate,
+        metadata=about(kind="boolean", group="WebSocket", help="Compress messages where the client offers it: true or false."),
     )
     lifespan: str = dataclasses.field(
         default="auto",
@@ -313,6 +375,10 @@ def check(name: str, value: Any) -> Any:
 def _check(details: Option, value: Any) -> Any:
     if details.choices:
         return _check_choice(details, value)
+    if details.kind == "boolean" and isinstance(value, str):
+        if value.lower() not in _BOOLEANS:
+            raise ValueError(f"{value!r} is neither true nor false.")
+        return _BOOLEANS[value.lower()]
     if details.kind == "size" and isinstance(value, str):
         try:
             value = parse_size(value)
