@@ -25,6 +25,14 @@ FOLDER = ROOT / "build" / "bench-env"
 PARTS = ("src", "csrc", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 PRODUCTS = ("*.so", "*.pyd", "*.html", "__pycache__", "*.egg-info", "build")
 
+GENERATOR = "websocket_load"
+#: what is written in C here -> its sources
+PROGRAMS = {
+    "floor": ("floor.c",),
+    "websocket_floor": ("websocket_floor.c",),
+    GENERATOR: ("websocket_load.c", "websocket_link.c"),
+}
+
 _ASK = """
 import json, sys, sysconfig
 print(json.dumps([sys.implementation.name, list(sys.version_info), bool(sysconfig.get_config_var("Py_GIL_DISABLED"))]))
@@ -165,15 +173,22 @@ class Environment:
         return {name: version for name, version in found.items() if version}
 
 
-def compile_floor(folder: Path = FOLDER) -> tuple[Path, str | None]:
-    """Compile floor.c; where it is, and why it is not."""
-    target, source = folder / "floor", Path(__file__).parent / "floor.c"
-    compiler = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
+def compile_program(name: str, folder: Path = FOLDER, options: tuple[str, ...] = ()) -> tuple[Path, str | None]:
+    """Compile one of PROGRAMS; where it is, and why it is not."""
+    sources = [Path(__file__).parent / source for source in PROGRAMS[name]]
+    compiler = next((found for command in ("cc", "gcc", "clang") if (found := shutil.which(command))), None)
     if compiler is None:
-        return target, "no C compiler"
+        return folder / name, "no C compiler"
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([compiler, "-O2", "-o", target, source], capture_output=True, text=True, check=False)
-    return target, done.stderr.strip().splitlines()[-1] if done.returncode else None
+    command = [compiler, "-O2", "-o", folder / name, *sources, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return folder / name, (done.stderr.strip().splitlines() or ["it does not compile"])[-1] if done.returncode else None
+
+
+def compile_generator(folder: Path = FOLDER, options: tuple[str, ...] = ()) -> tuple[Path, str | None]:
+    """Compile the WebSocket load generator, which can compress where zlib is there to compile with."""
+    target, error = compile_program(GENERATOR, folder, ("-DWITH_ZLIB", *options, "-lz"))
+    return (target, None) if error is None else compile_program(GENERATOR, folder, options)
 
 
 def machine() -> dict[str, Any]:

@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class BenchFailure(Exception):
     """Ends the server's row, not the run. The text, one line, is what the table says after "fails:"."""
+
+
+class Unsupported(BenchFailure):
+    """The server does not claim to do it: the table says "not measured:" instead."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import peers
-from environment import FOLDER, Environment, compile_floor, find_pythons
+from environment import FOLDER, Environment, compile_program, find_pythons
 from failure import BenchFailure
 from peers import FLOOR, FRAMEWORKS, NEWEST, OLDEST, TWO_WORKERS, Peer
 from process import Server, free_port
@@ -35,6 +35,7 @@ class Stable:
     #: logs, and the file that is served; of this run alone
     folder: Path = FOLDER / f"run-{os.getpid()}"
     floor: Path = FOLDER / "floor"
+    websocket_floor: Path = FOLDER / "websocket_floor"
 
     def prepare(self, wanted: list[Peer], *, install: bool, upgrade: bool) -> None:
         """Make environments and install what `wanted` needs; what fails becomes a note in `missing`."""
@@ -57,9 +58,9 @@ class Stable:
                 self._install(environment, kind, ours, upgrade)
             self._note_failures(environment, ours)
         if any(peer.name == FLOOR for peer in wanted):
-            self.floor, error = compile_floor()
-            if error:
-                self.missing[FLOOR] = error
+            for program in ("floor", "websocket_floor"):
+                if error := compile_program(program)[1]:
+                    self.missing[FLOOR] = error
 
     def clear(self) -> None:
         """Remove what the run has written beside its results."""
@@ -95,7 +96,8 @@ class Stable:
     def fill(self, peer: Peer, command: str, app: str = "", port: int = 0) -> list[str]:
         """`command` with everything in braces replaced, as words."""
         folder = self.environments[peer.python].bin if peer.python in self.environments else Path()
-        places = {"bin": folder, "python": folder / "python", "bench": BENCH, "floor": self.floor, "app": app, "port": port}
+        floors = {"floor": self.floor, "websocket_floor": self.websocket_floor}
+        places = {"bin": folder, "python": folder / "python", "bench": BENCH, "app": app, "port": port, **floors}
         return [word.format(**places) for word in command.split()]
 
     def _takes_workers(self, peer: Peer) -> bool:

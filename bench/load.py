@@ -4,6 +4,7 @@ python bench/load.py                            the five-minute selection, into 
 python bench/load.py --full                     every server and every workload, into bench/results/full.json and .md
 python bench/load.py --full --resume            goes on where that run was ended
 python bench/load.py --servers picocorn uvicorn --workloads raw fastapi --name mine
+python bench/load.py --websocket                every server that speaks WebSocket, into bench/results/websocket.json and .md
 """
 
 from __future__ import annotations
@@ -22,23 +23,25 @@ import idle
 import rounds
 import startup
 import store
+import websocket_idle
 import workloads
 from environment import commit, fingerprint, machine
 from launch import Stable
 from peers import BY_NAME, FLOOR, NEWEST, PEERS, Peer
 from report import detailed
-from workloads import IDLE, NAMES, SPECIAL_TITLES, STARTUP, WORKLOADS
+from workloads import IDLE, NAMES, SPECIAL_TITLES, STARTUP, WEBSOCKET_IDLE, WEBSOCKET_NAMES
 
 TOOLS = {"wrk": "wrk", "taskset": "util-linux", "setpriv": "util-linux"}
 QUICK_SERVERS = ("picocorn", "uvicorn", "granian", "peregrine", "weft", "h2corn", "fastpysgi")
-TITLES = {**{workload.name: workload.title for workload in WORKLOADS}, **SPECIAL_TITLES}
+TITLES = {**{name: workload.title for name, workload in workloads.BY_NAME.items()}, **SPECIAL_TITLES}
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, with what depends on --full filled in."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="all servers and all workloads, about 30 minutes")
-    parser.add_argument("--name", help="of the results (full or quick)")
+    parser.add_argument("--websocket", action="store_true", help="all servers and all workloads of WebSockets")
+    parser.add_argument("--name", help="of the results (full, websocket or quick)")
     parser.add_argument("--resume", action="store_true", help="keep the rows that are stored, measure the others")
     parser.add_argument("--servers", nargs="+", choices=list(BY_NAME), metavar="SERVER", help=", ".join(BY_NAME))
     parser.add_argument("--workloads", nargs="+", choices=NAMES, metavar="WORKLOAD", help=", ".join(NAMES))
@@ -50,22 +53,25 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--upgrade", action="store_true", help="take newer peers where the package index has them")
     parser.add_argument("--no-install", action="store_true", help="measure what is installed, also an older picocorn")
     options = parser.parse_args(arguments)
-    quick = [workload.name for workload in WORKLOADS if workload.quick]
-    options.name = options.name or ("full" if options.full else "quick")
-    options.servers = options.servers or list(BY_NAME if options.full else QUICK_SERVERS)
-    options.workloads = options.workloads or list(NAMES if options.full else quick)
+    quick = [name for name, workload in workloads.BY_NAME.items() if workload.quick]
+    everyone = options.full or options.websocket
+    options.name = options.name or ("full" if options.full else "websocket" if options.websocket else "quick")
+    options.servers = options.servers or list(BY_NAME if everyone else QUICK_SERVERS)
+    options.workloads = options.workloads or list(NAMES if options.full else WEBSOCKET_NAMES if options.websocket else quick)
     if options.rounds is None:
-        options.rounds = 3 if options.full else 2
+        options.rounds = 3 if everyone else 2
     return options
 
 
 def entrants(name: str, servers: list[str]) -> list[Peer]:
     """Those of `servers` that take part in the workload called `name`."""
-    wanted = [BY_NAME[server] for server in servers]
+    is_websocket = name in WEBSOCKET_NAMES
+    known = [BY_NAME[server] for server in servers]
+    wanted = [peer for peer in known if (peer.speaks_websocket if is_websocket else not peer.only_websocket)]
     if name == STARTUP:
         # These two are the same command and the same package once more.
         return [peer for peer in wanted if peer.python == NEWEST and peer.name not in {FLOOR, "uvicorn (h11)"}]
-    if name == IDLE:
+    if name in {IDLE, WEBSOCKET_IDLE}:
         return [peer for peer in wanted if peer.python == NEWEST and peer.name != FLOOR]
     workload = workloads.BY_NAME[name]
     return [peer for peer in wanted if (peer.python == NEWEST or workload.oldest) and (peer.name != FLOOR or workload.floor)]
@@ -76,6 +82,8 @@ def measure(stable: Stable, name: str, servers: list[Peer], options: argparse.Na
     special: dict[str, Callable[[Stable, Peer], dict[str, Any]]] = {IDLE: idle.measure, STARTUP: startup.measure}
     if name in special:
         return {peer.name: special[name](stable, peer) for peer in servers}
+    if name == WEBSOCKET_IDLE:
+        return {peer.name: websocket_idle.measure(stable, peer, options.client_core) for peer in servers}
     effort = rounds.Effort(options.rounds, options.seconds, options.client_core)
     return rounds.measure(stable, workloads.BY_NAME[name], servers, effort, say)
 

@@ -17,6 +17,10 @@ DEFAULT = "default settings"
 TWO_WORKERS = "two workers"
 #: as quiet, with connections that may be many and stay idle for long
 IDLE = "idle"
+#: as quiet, with WebSocket and room for as many connections as when idle; whoever offers no permessage-deflate gets none
+WEBSOCKET = "WebSocket"
+#: the same, and permessage-deflate for whoever offers it
+DEFLATE = "permessage-deflate"
 
 NEWEST = "newest"
 OLDEST = "3.11"
@@ -55,6 +59,16 @@ class Peer:
         return self.package == "picocorn"
 
     @property
+    def only_websocket(self) -> bool:
+        """Whether it is another server's command line once more, which differs for WebSocket alone."""
+        return WEBSOCKET in self.commands and QUIET not in self.commands
+
+    @property
+    def speaks_websocket(self) -> bool:
+        """Whether it belongs in rows of WebSockets, be it with the reason why it cannot be measured there."""
+        return WEBSOCKET in self.commands or WEBSOCKET in self.notes
+
+    @property
     def is_rival(self) -> bool:
         """Whether it counts when the best peer is looked for."""
         return not self.ours and self.python == NEWEST and self.name != FLOOR
@@ -70,6 +84,8 @@ def _uvicorn_like(script: str, quiet: str = "") -> dict[str, str]:
         DEFAULT: start,
         TWO_WORKERS: f"{silent} --workers 2",
         IDLE: f"{silent} --timeout-keep-alive 300",
+        WEBSOCKET: silent,
+        DEFLATE: silent,
     }
 
 
@@ -77,12 +93,14 @@ def _only(commands: dict[str, str], *ways: str) -> dict[str, str]:
     return {way: commands[way] for way in ways}
 
 
-def _without(commands: dict[str, str], way: str) -> dict[str, str]:
-    return {name: command for name, command in commands.items() if name != way}
+def _without(commands: dict[str, str], *ways: str) -> dict[str, str]:
+    return {way: command for way, command in commands.items() if way not in ways}
 
 
 _UVLOOP = "--loop uvloop"
-_GRANIAN = "{bin}/granian --interface asgi --port {port} --http 1 --no-ws --loop uvloop --runtime-mode st --runtime-threads 1"
+_GRANIAN_WS = "{bin}/granian --interface asgi --port {port} --http 1 --loop uvloop --runtime-mode st --runtime-threads 1"
+_GRANIAN = f"{_GRANIAN_WS} --no-ws"
+_GRANIAN_ROOM = "--log-level warning --backlog 16384 --backpressure 16384 {app}"
 _GUNICORN = "{bin}/gunicorn {app} -k asgi -b 127.0.0.1:{port} --asgi-loop uvloop --http-parser auto --log-level warning"
 _HYPERCORN = "{bin}/hypercorn {app} -k uvloop -b 127.0.0.1:{port} --log-level warning"
 _PEREGRINE = "{bin}/peregrine {app} --protocol asgi --port {port} --log-level warning"
@@ -90,6 +108,8 @@ _WEFT = "{bin}/weft {app} --protocol asgi --port {port} --log-level warning"
 _H2CORN = "{bin}/h2corn {app} --port {port} --loop uvloop --runtime-threads 1"
 _FASTPYSGI = "{python} {bench}/fastpysgi_run.py {app} {port}"
 _NO_LOG_BY_DEFAULT = "no access log by default"
+_NO_WEBSOCKET = "has no WebSocket"
+_NO_DEFLATE = "has no permessage-deflate"
 
 PEERS = (
     Peer(
@@ -105,7 +125,7 @@ PEERS = (
         None,
         "picocorn",
         "picocorn",
-        _without(_uvicorn_like("picocorn", "--http pure"), DEFAULT),
+        _without(_uvicorn_like("picocorn", "--http pure --ws pure"), DEFAULT),
         notes={DEFAULT: "as picocorn: the default is native"},
         rounds=2,
     ),
@@ -114,15 +134,26 @@ PEERS = (
         "uvicorn[standard]",
         "uvicorn",
         "uvicorn",
-        _uvicorn_like("uvicorn", f"{_UVLOOP} --http httptools"),
+        {
+            **_uvicorn_like("uvicorn", f"{_UVLOOP} --http httptools"),
+            **_only(_uvicorn_like("uvicorn", f"{_UVLOOP} --http httptools --ws websockets-sansio"), WEBSOCKET, DEFLATE),
+        },
         version_command="{bin}/uvicorn --version",
+    ),
+    Peer(
+        "uvicorn (wsproto)",
+        "uvicorn[standard] wsproto",
+        "uvicorn",
+        "uvicorn",
+        _only(_uvicorn_like("uvicorn", f"{_UVLOOP} --http httptools --ws wsproto"), WEBSOCKET, DEFLATE),
+        rounds=2,
     ),
     Peer(
         "uvicorn (h11)",
         "uvicorn[standard]",
         "uvicorn",
         "uvicorn",
-        _without(_uvicorn_like("uvicorn", f"{_UVLOOP} --http h11"), DEFAULT),
+        _without(_uvicorn_like("uvicorn", f"{_UVLOOP} --http h11"), DEFAULT, WEBSOCKET, DEFLATE),
         notes={DEFAULT: "as uvicorn: the default is httptools"},
         rounds=2,
     ),
@@ -136,9 +167,10 @@ PEERS = (
             ACCESS_LOG: f"{_GRANIAN} --access-log {{app}}",
             DEFAULT: "{bin}/granian --interface asgi --port {port} {app}",
             TWO_WORKERS: f"{_GRANIAN} --log-level warning --workers 2 {{app}}",
-            IDLE: f"{_GRANIAN} --log-level warning --backlog 16384 --backpressure 16384 {{app}}",
+            IDLE: f"{_GRANIAN} {_GRANIAN_ROOM}",
+            WEBSOCKET: f"{_GRANIAN_WS} --ws {_GRANIAN_ROOM}",
         },
-        notes={DEFAULT: _NO_LOG_BY_DEFAULT},
+        notes={DEFAULT: _NO_LOG_BY_DEFAULT, DEFLATE: _NO_DEFLATE},
         version_command="{bin}/granian --version",
     ),
     Peer(
@@ -152,8 +184,9 @@ PEERS = (
             DEFAULT: "{bin}/gunicorn {app} -k asgi -b 127.0.0.1:{port}",
             TWO_WORKERS: f"{_GUNICORN} --workers 2",
             IDLE: f"{_GUNICORN} --worker-connections 20000 --keep-alive 300",
+            WEBSOCKET: f"{_GUNICORN} --worker-connections 20000",
         },
-        notes={DEFAULT: _NO_LOG_BY_DEFAULT},
+        notes={DEFAULT: _NO_LOG_BY_DEFAULT, DEFLATE: _NO_DEFLATE},
         version_command="{bin}/gunicorn --version",
         rounds=1,
     ),
@@ -169,6 +202,8 @@ PEERS = (
             DEFAULT: "{bin}/hypercorn {app} -b 127.0.0.1:{port}",
             TWO_WORKERS: f"{_HYPERCORN} -w 2",
             IDLE: f"{_HYPERCORN} --keep-alive 300",
+            WEBSOCKET: _HYPERCORN,
+            DEFLATE: _HYPERCORN,
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT},
         rounds=1,
@@ -184,6 +219,8 @@ PEERS = (
             DEFAULT: "{bin}/peregrine {app} --port {port}",
             TWO_WORKERS: f"{_PEREGRINE} --workers 2",
             IDLE: f"{_PEREGRINE} --max-connections 20000 --keep-alive 300000",
+            WEBSOCKET: f"{_PEREGRINE} --max-connections 20000",
+            DEFLATE: f"{_PEREGRINE} --max-connections 20000 --ws-compress",
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT},
         version_command="{bin}/peregrine --version",
@@ -199,6 +236,8 @@ PEERS = (
             DEFAULT: "{bin}/weft {app} --port {port}",
             TWO_WORKERS: f"{_WEFT} --workers 2",
             IDLE: f"{_WEFT} --max-connections 20000 --keep-alive 300",
+            WEBSOCKET: f"{_WEFT} --max-connections 20000",
+            DEFLATE: f"{_WEFT} --max-connections 20000 --ws-compress",
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT},
         version_command="{bin}/weft --version",
@@ -214,6 +253,8 @@ PEERS = (
             DEFAULT: "{bin}/h2corn {app} --port {port}",
             TWO_WORKERS: f"{_H2CORN} --no-access-log --workers 2",
             IDLE: f"{_H2CORN} --no-access-log --timeout-keep-alive 300",
+            WEBSOCKET: f"{_H2CORN} --no-access-log",
+            DEFLATE: f"{_H2CORN} --no-access-log",
         },
         version_command="{bin}/h2corn --version",
     ),
@@ -228,7 +269,7 @@ PEERS = (
             TWO_WORKERS: f"{_FASTPYSGI} --workers 2",
             IDLE: _FASTPYSGI,
         },
-        notes={DEFAULT: _NO_LOG_BY_DEFAULT, ACCESS_LOG: "has no access log"},
+        notes={DEFAULT: _NO_LOG_BY_DEFAULT, ACCESS_LOG: "has no access log", WEBSOCKET: _NO_WEBSOCKET, DEFLATE: _NO_WEBSOCKET},
         version_command="{bin}/fastpysgi --version",
         spins=True,
     ),
@@ -250,7 +291,7 @@ PEERS = (
         python=OLDEST,
         baseline="uvicorn (3.11)",
     ),
-    Peer(FLOOR, None, "", "", {QUIET: "{floor} {port}"}),
+    Peer(FLOOR, None, "", "", {QUIET: "{floor} {port}", WEBSOCKET: "{websocket_floor} {port}"}),
 )
 
 BY_NAME = {peer.name: peer for peer in PEERS}
@@ -273,6 +314,8 @@ NAMED_PACKAGES = (
     "uvloop",
     "httptools",
     "h11",
+    "websockets",
+    "wsproto",
     "starlette",
     "fastapi",
     "pydantic",

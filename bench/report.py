@@ -2,7 +2,7 @@
 
 Computes and writes text; measures nothing.
 
-    python bench/report.py --write        writes tables and chart anew from bench/results/full.json
+    python bench/report.py --write        writes tables and chart anew from bench/results/full.json and websocket.json
     python bench/report.py --check        fails when they are not what that would write
 """
 
@@ -17,13 +17,16 @@ from typing import Any
 import chart
 import store
 from peers import BASELINE, BY_NAME, FLOOR, NEWEST, OLDEST, PEERS
-from workloads import IDLE, NAMES, STARTUP
+from workloads import IDLE, NAMES, SPECIAL_TITLES, STARTUP, UNITS, WEBSOCKET_IDLE, WEBSOCKET_NAMES, WEBSOCKET_WORKLOADS
 
 ROOT = Path(__file__).resolve().parent.parent
 #: what the README shows
 HEADLINES = ("raw", "default", "browser", "post-10k", "file", "sleep-64", "starlette", "fastapi", "fastapi-model", "django")
 #: of these the chart is drawn
 CHARTED = ("raw", "access-log", "post-10k", "starlette", "fastapi", "django")
+HTTP_NAMES = tuple(name for name in NAMES if name not in SPECIAL_TITLES and name not in WEBSOCKET_NAMES)
+HTTP_SERVERS = tuple(peer.name for peer in PEERS if peer.python == NEWEST and peer.name != FLOOR and not peer.only_websocket)
+WEBSOCKET_SERVERS = tuple(peer.name for peer in PEERS if peer.speaks_websocket and peer.name != FLOOR)
 
 Cell = Mapping[str, Any]
 Cells = Mapping[str, Cell]
@@ -95,7 +98,8 @@ def short_conditions(stored: store.Results) -> str:
     return f"{stored['date']}, {machine['cpu']}, {machine['cores']} cores." + (f" **{remark}**" if remark else "")
 
 
-def _wrk_table(cells: Cells, order: Iterable[str]) -> str:
+def load_table(cells: Cells, order: Iterable[str], one: str = "request", many: str = "requests") -> str:
+    """All figures of one row; `one` and `many` are what has been counted."""
     rival = best_rival(cells)
     rows = []
     for name in order:
@@ -113,12 +117,12 @@ def _wrk_table(cells: Cells, order: Iterable[str]) -> str:
                 remark(cell),
             )
         )
-    head = ("server", "requests/s", "x uvicorn", "x best peer", "CPU us/request", "p50 ms", "p99 ms", "RSS MiB", "")
+    head = ("server", f"{many}/s", "x uvicorn", "x best peer", f"CPU us/{one}", "p50 ms", "p99 ms", "RSS MiB", "")
     return table(head, rows)
 
 
 def idle_table(cells: Cells, order: Iterable[str]) -> str:
-    """Memory and CPU time of idle connections."""
+    """Memory and CPU time of idle connections, or of idle WebSockets."""
     rows = [
         (
             name,
@@ -147,12 +151,16 @@ def startup_table(cells: Cells, order: Iterable[str]) -> str:
 
 def detailed(stored: store.Results, workloads: Iterable[str], servers: Sequence[str]) -> str:
     """All figures of a run."""
-    special = {IDLE: idle_table, STARTUP: startup_table}
+    special = {IDLE: idle_table, STARTUP: startup_table, WEBSOCKET_IDLE: idle_table}
+    units = {workload.name: UNITS[workload.mode] for workload in WEBSOCKET_WORKLOADS}
     parts = ["# Results", conditions(stored)]
     parts += [f"Not available: {server}: {reason}." for server, reason in stored["missing"].items()]
     for name in workloads:
         row = stored["rows"][name]
-        parts += [f"## {row['title']}", special.get(name, _wrk_table)(row["servers"], servers)]
+        cells = row["servers"]
+        is_special = name in special
+        table_of_row = special[name](cells, servers) if is_special else load_table(cells, servers, *units.get(name, ()))
+        parts += [f"## {row['title']}", table_of_row]
     return "\n\n".join(parts) + "\n"
 
 
@@ -171,12 +179,11 @@ def headline_table(stored: store.Results) -> str:
     return table(("requests/s, as a multiple of uvicorn", "picocorn", "best peer", "CPU us/request (uvicorn)"), rows)
 
 
-def matrix(stored: store.Results, *, cpu: bool) -> str:
+def matrix(stored: store.Results, *, cpu: bool, names: Iterable[str] = HTTP_NAMES, servers: Sequence[str] = HTTP_SERVERS) -> str:
     """One row a workload, one column a server: requests/s as a multiple of uvicorn, or CPU time per request."""
-    servers = [peer.name for peer in PEERS if peer.python == NEWEST and peer.name != FLOOR]
     rows = []
-    for name in NAMES:
-        if name in {IDLE, STARTUP} or name not in stored["rows"]:
+    for name in names:
+        if name not in stored["rows"]:
             continue
         cells = stored["rows"][name]["servers"]
         line = [stored["rows"][name]["title"]]
@@ -226,15 +233,44 @@ def floor_line(stored: store.Results) -> str:
     return line + (f" ({rival}, the fastest peer: {theirs / floor:.1f} times)." if theirs else ".")
 
 
-def remarks(stored: store.Results) -> str:
-    """Every cell without figures, and every note; those that say the same are named together."""
+def remarks(stored: store.Results, *, websocket: bool = False) -> str:
+    """Every cell without figures, and every note, of HTTP or of WebSocket; those that say the same are named together."""
     said: dict[tuple[str, str], list[str]] = {}
-    for row in stored["rows"].values():
+    for name, row in stored["rows"].items():
+        if (name in WEBSOCKET_NAMES) != websocket:
+            continue
         for server, cell in row["servers"].items():
             if text := remark(cell):
                 said.setdefault((server, text), []).append(row["title"])
     lines = [f"- {server}, {'; '.join(titles)}: {text}" for (server, text), titles in said.items()]
     return "\n".join(lines) or "None."
+
+
+def websocket_results(stored: store.Results) -> store.Results | None:
+    """The newest results with rows of WebSockets: `stored`, or those of a run of them alone; None when there are none."""
+    alone = store.FOLDER / "websocket.json"
+    candidates = [stored, *([store.load(alone)] if alone.exists() else [])]
+    candidates = [results for results in candidates if any(name in WEBSOCKET_NAMES for name in results["rows"])]
+    return max(candidates, key=lambda results: str(results["date"]), default=None)
+
+
+def websocket_section(stored: store.Results | None) -> str:
+    """The tables of WebSocket, with what they were measured under."""
+    if stored is None:
+        return "Not measured yet."
+    names = [name for name in WEBSOCKET_NAMES if name != WEBSOCKET_IDLE]
+    servers = [name for name in WEBSOCKET_SERVERS if any(name in row["servers"] for row in stored["rows"].values())]
+    parts = [
+        conditions(stored),
+        "Messages (deliveries, connections) per second, as a multiple of uvicorn:",
+        matrix(stored, cpu=False, names=names, servers=servers),
+        "CPU time for each of them, in microseconds:",
+        matrix(stored, cpu=True, names=names, servers=[*servers, FLOOR]),
+    ]
+    if WEBSOCKET_IDLE in stored["rows"]:
+        resting = stored["rows"][WEBSOCKET_IDLE]["servers"]
+        parts += ["Idle WebSockets, whose application waits in `receive`:", idle_table(resting, servers)]
+    return "\n\n".join([*parts, remarks(stored, websocket=True)])
 
 
 def sections(stored: store.Results) -> dict[Path, dict[str, str]]:
@@ -253,6 +289,7 @@ def sections(stored: store.Results) -> dict[Path, dict[str, str]]:
             "idle": idle_table(rows.get(IDLE, {}).get("servers", {}), order),
             "startup": startup_table(rows.get(STARTUP, {}).get("servers", {}), order),
             "remarks": remarks(stored),
+            "websocket": websocket_section(websocket_results(stored)),
         },
     }
 

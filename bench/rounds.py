@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
+import verify
+import websocket_generator
+import websocket_verify
 import wrk
-from failure import BenchFailure
+from failure import BenchFailure, Unsupported
 from launch import Stable
 from peers import ACCESS_LOG, Peer
 from process import Server, spent_nanoseconds
-from verify import check
-from workloads import Workload
+from workloads import WebSocketWorkload, Workload
 
 WARM_UP_SECONDS = 1
 
@@ -34,12 +37,68 @@ def new_cell() -> Cell:
     return {"requests_per_second": [], "cpu_us": [], "p50_us": [], "p99_us": []}
 
 
+class Driver(Protocol):
+    """Asks a server for what a workload is about."""
+
+    def check(self, port: int) -> dict[str, str]:
+        """Look at the answers; raise BenchFailure, or return what to know about them."""
+
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
+        """Ask for `seconds`; return what came, and the CPU nanoseconds that it took the server."""
+
+
+@dataclass(frozen=True)
+class HTTPDriver:
+    """Requests: wrk."""
+
+    workload: Workload
+    core: int
+    folder: Path
+
+    def check(self, port: int) -> dict[str, str]:
+        return {"framing": verify.check(port, self.workload.request, self.workload.content)}
+
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
+        connections, before = self.workload.connections, server.cpu()
+        asked = self.workload.request
+        load = wrk.run(server.port, asked, seconds=seconds, connections=connections, core=self.core, folder=self.folder)
+        return load, spent_nanoseconds(before, server.cpu())
+
+
+@dataclass(frozen=True)
+class WebSocketDriver:
+    """Messages: websocket_load.c. Handshakes and farewells are not part of the load, unless it consists of them."""
+
+    workload: WebSocketWorkload
+    core: int
+    folder: Path
+
+    def check(self, port: int) -> dict[str, str]:
+        extensions = websocket_verify.check(port, self.workload)
+        return {"extensions": extensions} if extensions else {}
+
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
+        with websocket_generator.Generator(server.port, self.workload, seconds, self.core, self.folder) as generator:
+            generator.await_open()
+            before = server.cpu()
+            load = generator.load()
+            spent = spent_nanoseconds(before, server.cpu())
+            generator.finish()
+        return load, spent
+
+
 class Entrant:
     """A server in one workload, until it fails."""
 
-    def __init__(self, stable: Stable, peer: Peer, workload: Workload, effort: Effort) -> None:
+    def __init__(self, stable: Stable, peer: Peer, workload: Workload | WebSocketWorkload, effort: Effort) -> None:
         self.peer, self.workload, self.effort = peer, workload, effort
         self.stable = stable
+        core, folder = effort.client_core, stable.folder
+        self.driver: Driver
+        if isinstance(workload, WebSocketWorkload):
+            self.driver = WebSocketDriver(workload, core, folder)
+        else:
+            self.driver = HTTPDriver(workload, core, folder)
         self.cell = new_cell()
         self.server: Server | None = None
         self.has_started = False
@@ -52,6 +111,9 @@ class Entrant:
         """What goes wrong inside ends this server's row alone."""
         try:
             yield
+        except Unsupported as reason:
+            self.cell["skipped"] = str(reason)
+            self.stop()
         except BenchFailure as failure:
             self.cell["fails" if self.has_started else "skipped"] = f"{before}{failure}"
             self.stop()
@@ -67,7 +129,7 @@ class Entrant:
             return
         with self.failures():
             self.server.await_start()
-            self.cell["framing"] = check(self.server.port, self.workload.request, self.workload.content)
+            self.cell.update(self.driver.check(self.server.port))
             if self.effort.rounds:
                 self._load(WARM_UP_SECONDS)
             self._make_room()
@@ -76,18 +138,11 @@ class Entrant:
         if self.peer.spins and self.server is not None:
             self.server.hold()
 
-    def _load(self, seconds: int) -> wrk.Load:
+    def _load(self, seconds: int) -> tuple[wrk.Load, int]:
         assert self.server is not None
-        load = wrk.run(
-            self.server.port,
-            self.workload.request,
-            seconds=seconds,
-            connections=self.workload.connections,
-            core=self.effort.client_core,
-            folder=self.stable.folder,
-        )
+        load, spent = self.driver.load(self.server, seconds)
         self.requests += load.requests
-        return load
+        return load, spent
 
     def round(self, number: int) -> None:
         """One turn, unless this server has had all of its turns."""
@@ -95,12 +150,10 @@ class Entrant:
             return
         with self.failures(f"in round {number + 1}: "):
             self.server.resume()
-            before = self.server.cpu()
-            load = self._load(self.effort.seconds)
-            cpu_us = spent_nanoseconds(before, self.server.cpu()) / 1000 / load.requests
+            load, spent = self._load(self.effort.seconds)
             self.cell["rss_kib"] = self.server.rss_kib()
             self.cell["requests_per_second"].append(load.requests_per_second)
-            self.cell["cpu_us"].append(cpu_us)
+            self.cell["cpu_us"].append(spent / 1000 / load.requests)
             self.cell["p50_us"].append(load.p50_us)
             self.cell["p99_us"].append(load.p99_us)
             self._make_room()
@@ -111,7 +164,7 @@ class Entrant:
             return
         with self.failures("after the load: "):
             self.server.resume()
-            check(self.server.port, self.workload.request, self.workload.content)
+            self.driver.check(self.server.port)
             log = self.server.log
             self.stop()
             with log.open("rb") as lines:
@@ -127,7 +180,11 @@ class Entrant:
 
 
 def measure(
-    stable: Stable, workload: Workload, entering: list[Peer], effort: Effort, say: Callable[[str], None]
+    stable: Stable,
+    workload: Workload | WebSocketWorkload,
+    entering: list[Peer],
+    effort: Effort,
+    say: Callable[[str], None],
 ) -> dict[str, Cell]:
     """Run all of `entering` on one workload; server -> cell."""
     entrants = [Entrant(stable, peer, workload, effort) for peer in entering]

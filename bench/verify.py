@@ -25,8 +25,8 @@ class Answer:
     framing: str
 
 
-def read_answer(stream: BinaryIO) -> Answer:
-    """Take one response from `stream`; raise BenchFailure when it is not one."""
+def read_answer_head(stream: BinaryIO) -> tuple[int, dict[str, str]]:
+    """Take the head of one response from `stream`: status, and fields by lower-case names. Raise BenchFailure when it is none."""
     line = stream.readline(65536)
     parts = line.split(None, 2)
     if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.1") or not parts[1].isdigit():
@@ -37,17 +37,23 @@ def read_answer(stream: BinaryIO) -> Answer:
         if not colon:
             raise BenchFailure(f"no header field: {line[:60]!r}")
         headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+    return int(parts[1]), headers
+
+
+def read_answer(stream: BinaryIO) -> Answer:
+    """Take one response from `stream`; raise BenchFailure when it is not one."""
+    status, headers = read_answer_head(stream)
     if "transfer-encoding" in headers:
         if "content-length" in headers:
             raise BenchFailure("both Content-Length and Transfer-Encoding")
-        return Answer(int(parts[1]), headers, _read_chunks(stream), "chunked")
+        return Answer(status, headers, _read_chunks(stream), "chunked")
     if "content-length" in headers:
         length = int(headers["content-length"])
         body = stream.read(length)
         if len(body) != length:
             raise BenchFailure(f"{len(body)} bytes of content, Content-Length says {length}")
-        return Answer(int(parts[1]), headers, body, "length")
-    return Answer(int(parts[1]), headers, stream.read(), "close")
+        return Answer(status, headers, body, "length")
+    return Answer(status, headers, stream.read(), "close")
 
 
 def _read_chunks(stream: BinaryIO) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
-from peers import ACCESS_LOG, DEFAULT, QUIET, TWO_WORKERS
+from peers import ACCESS_LOG, DEFAULT, DEFLATE, QUIET, TWO_WORKERS, WEBSOCKET
 
 HELLO = b"Hello, World!"
 KIB = 1024
@@ -122,11 +123,74 @@ WORKLOADS = (
     Workload("two-workers", "two workers on both cores, beside wrk", "raw:app", way=TWO_WORKERS),
 )
 
-BY_NAME = {workload.name: workload for workload in WORKLOADS}
+#: modes of the WebSocket load generator, which says what they are
+ECHO = "echo"
+BROADCAST = "broadcast"
+CHURN = "churn"
 
-#: measured by other means than wrk
+#: what is counted in each, one and many
+UNITS = {ECHO: ("message", "messages"), BROADCAST: ("delivery", "deliveries"), CHURN: ("connection", "connections")}
+
+
+def text(length: int) -> bytes:
+    """JSON as applications send it, of `length` ASCII characters."""
+    records = [
+        {"id": number, "name": f"item {number * 7919 % 1000}", "price": number * 31 % 997 / 8, "tags": ["a", f"b{number % 7}"]}
+        for number in range(1000, 1001 + length // 60)
+    ]
+    return json.dumps(records).encode()[:length]
+
+
+@dataclass(frozen=True)
+class WebSocketWorkload:
+    """A row of WebSockets: what is sent, and what the load generator does with it."""
+
+    name: str
+    title: str
+    message: bytes
+    app: str = "websocket:echo"
+    is_text: bool = True
+    mode: str = ECHO
+    sockets: int = 32
+    #: so many messages of a socket are on their way at a time
+    depth: int = 1
+    deflate: bool = False
+    #: as of Workload
+    way: str = WEBSOCKET
+    oldest: bool = False
+    floor: bool = False
+    quick: bool = False
+
+
+WEBSOCKET_WORKLOADS = (
+    WebSocketWorkload("ws-echo-64", "WebSocket echo, 64 bytes of text", text(64), floor=True, quick=True),
+    WebSocketWorkload("ws-echo-1k", "WebSocket echo, 1 KiB of text", text(KIB), floor=True),
+    WebSocketWorkload("ws-echo-16k", "WebSocket echo, 16 KiB binary", pattern(16 * KIB), is_text=False, floor=True),
+    WebSocketWorkload(
+        "ws-echo-1m", "WebSocket echo, 1 MiB binary, 8 sockets", pattern(KIB * KIB), is_text=False, sockets=8, floor=True
+    ),
+    WebSocketWorkload("ws-pipeline", "WebSocket echo, 64 bytes of text, 16 on their way", text(64), depth=16, floor=True),
+    WebSocketWorkload(
+        "ws-broadcast",
+        "WebSocket broadcast, 64 bytes of text to 1,000 sockets",
+        text(64),
+        "websocket:broadcast",
+        mode=BROADCAST,
+        sockets=1001,
+        depth=2,
+    ),
+    WebSocketWorkload("ws-churn", "WebSocket connect, echo, close", text(64), mode=CHURN, floor=True),
+    WebSocketWorkload("ws-deflate", "WebSocket echo, 1 KiB of text, permessage-deflate", text(KIB), deflate=True, way=DEFLATE),
+)
+
+BY_NAME: dict[str, Workload | WebSocketWorkload] = {workload.name: workload for workload in (*WORKLOADS, *WEBSOCKET_WORKLOADS)}
+
+#: measured by other means than load
 IDLE = "idle"
 STARTUP = "start-up"
-SPECIAL_TITLES = {IDLE: "idle connections", STARTUP: "start-up"}
+WEBSOCKET_IDLE = "ws-idle"
+SPECIAL_TITLES = {IDLE: "idle connections", STARTUP: "start-up", WEBSOCKET_IDLE: "idle WebSockets"}
 
-NAMES = (*(workload.name for workload in WORKLOADS), IDLE, STARTUP)
+#: rows of WebSockets, which have tables of their own
+WEBSOCKET_NAMES = (*(workload.name for workload in WEBSOCKET_WORKLOADS), WEBSOCKET_IDLE)
+NAMES = (*(workload.name for workload in WORKLOADS), IDLE, STARTUP, *WEBSOCKET_NAMES)

@@ -13,7 +13,18 @@ import launch
 import load
 import peers
 from failure import BenchFailure
-from workloads import IDLE, NAMES, STARTUP, WORKLOADS, Request, pattern
+from workloads import (
+    IDLE,
+    NAMES,
+    STARTUP,
+    WEBSOCKET_IDLE,
+    WEBSOCKET_NAMES,
+    WEBSOCKET_WORKLOADS,
+    WORKLOADS,
+    Request,
+    pattern,
+    text,
+)
 
 
 def names(entering: list[peers.Peer]) -> set[str]:
@@ -32,11 +43,23 @@ def test_full_is_everything_and_quick_is_a_part() -> None:
 def test_who_takes_part() -> None:
     everyone = list(peers.BY_NAME)
     oldest = {"picocorn (3.11)", "uvicorn (3.11)"}
-    assert names(load.entrants("raw", everyone)) == set(everyone)
-    assert names(load.entrants("starlette", everyone)) == set(everyone) - {"C floor"}
-    assert names(load.entrants("file", everyone)) == set(everyone) - {"C floor"} - oldest
-    assert names(load.entrants(IDLE, everyone)) == set(everyone) - {"C floor"} - oldest
-    assert names(load.entrants(STARTUP, ["picocorn", "C floor"])) == {"picocorn"}
+    websocket = {"uvicorn (wsproto)"}
+    http = set(everyone) - websocket
+    assert names(load.entrants("raw", everyone)) == http
+    assert names(load.entrants("starlette", everyone)) == http - {"C floor"}
+    assert names(load.entrants("file", everyone)) == http - {"C floor"} - oldest
+    assert names(load.entrants(IDLE, everyone)) == http - {"C floor"} - oldest
+    assert names(load.entrants(STARTUP, ["picocorn", "C floor", *websocket])) == {"picocorn"}
+
+
+def test_who_takes_part_in_rows_of_websockets() -> None:
+    everyone = list(peers.BY_NAME)
+    speaking = set(everyone) - {"picocorn (3.11)", "uvicorn (3.11)", "uvicorn (h11)"}
+    assert names(load.entrants("ws-echo-64", everyone)) == speaking
+    assert names(load.entrants("ws-broadcast", everyone)) == speaking - {"C floor"}
+    assert names(load.entrants(WEBSOCKET_IDLE, everyone)) == speaking - {"C floor"}
+    websocket = load.parse_arguments(["--websocket"])
+    assert (websocket.name, websocket.workloads) == ("websocket", list(WEBSOCKET_NAMES))
 
 
 @pytest.mark.parametrize("peer", [peer for peer in peers.PEERS if peer.name != peers.FLOOR], ids=lambda peer: peer.name)
@@ -44,6 +67,10 @@ def test_every_way_has_a_command_or_a_reason(peer: peers.Peer) -> None:
     ways = {workload.way for workload in WORKLOADS if workload.oldest or peer.python == peers.NEWEST} | {peers.IDLE}
     if peer.python == peers.OLDEST:
         ways = {peers.QUIET}
+    if peer.only_websocket:
+        ways = set()
+    if peer.speaks_websocket:
+        ways |= {workload.way for workload in WEBSOCKET_WORKLOADS}
     assert not ways - set(peer.commands) - set(peer.notes)
 
 
@@ -78,6 +105,11 @@ def test_a_browser_sends_twelve_fields() -> None:
 def test_pattern() -> None:
     assert len(pattern(1000)) == 1000
     assert set(pattern(256)) == set(range(256))
+
+
+def test_text_is_ascii_of_the_length_that_is_asked_for() -> None:
+    assert [len(text(length)) for length in (1, 64, 1024, 16384)] == [1, 64, 1024, 16384]
+    assert text(1024).isascii()
 
 
 def asked(*version: Any, name: str = "cpython", free_threaded: bool = False) -> str:
