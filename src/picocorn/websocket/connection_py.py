@@ -65,7 +65,7 @@ class WebSocketConnection:
         if event == NEED_DATA:
             # Whoever wanted them has them: a large message must not stay while the connection is idle.
             self.message = self.payload = b""
-        elif event == TEXT or event == BINARY:  # noqa: PLR1714  (two comparisons of C integers when compiled)
+        elif event in (TEXT, BINARY):
             self.message = reader.message
         elif event == CLOSE:
             self.close_received = True
@@ -76,7 +76,7 @@ class WebSocketConnection:
         return event
 
     def buffered_bytes(self) -> int:
-        """Bytes fed that `next_event` has not parsed yet."""
+        """Bytes fed that `next_event` has not looked at: what stands behind the last event. 0 after NEED_DATA."""
         return self._reader.buffered_bytes()
 
     def mid_message(self) -> bool:

@@ -80,6 +80,7 @@ class MessageReader:
         "_inflater",
         "_kind",
         "_left",
+        "_looked_at",
         "_mask",
         "_max_size_bytes",
         "_opcode",
@@ -105,6 +106,7 @@ class MessageReader:
         self._inflater = inflater
         self._buffer: bytes | bytearray = b""
         self._pos = 0  # first byte that has not been parsed
+        self._looked_at = 0  # bytes from there on that are the beginning of a header or of a control frame
         self._error = ""
         self._closed = False
         # The frame whose payload is being read.
@@ -123,9 +125,8 @@ class MessageReader:
     # -- bytes in ------------------------------------------------------------------------------------------------------
 
     def buffered_bytes(self) -> int:
-        """Bytes fed that `next_event` has not parsed yet: what stands behind the last event, or the beginning of a header
-        or of a control frame, which are parsed when they are whole."""
-        return len(self._buffer) - self._pos
+        """Bytes fed that `next_event` has not looked at: what stands behind the last event. 0 after NEED_DATA."""
+        return len(self._buffer) - self._pos - self._looked_at
 
     def mid_message(self) -> bool:
         """Whether a message or a frame has begun and has not come to its end."""
@@ -154,6 +155,7 @@ class MessageReader:
         """
         if self._error:
             raise websocket_error(self._error)
+        self._looked_at = 0
         try:
             while True:
                 if not self._in_frame and not self._read_header():
@@ -172,12 +174,13 @@ class MessageReader:
         self.message = self.payload = b""
         # A rest of a few bytes must not keep a large piece alive while the connection is idle.
         self._compact()
+        self._looked_at = len(self._buffer)
         return NEED_DATA
 
     def _stop(self) -> None:
         self.message = self.payload = self._buffer = self._undecided = b""
         self._gathered = bytearray()
-        self._pos = self._kind = 0
+        self._pos = self._looked_at = self._kind = 0
         self._in_frame = False
 
     def _compact(self) -> None:
@@ -336,4 +339,7 @@ class MessageReader:
             _, used = utf_8_decode(piece, "strict", False)
         except UnicodeDecodeError:
             raise websocket_error("TEXT_UTF8") from None
-        self._undecided = piece[used:]
+        undecided = self._undecided = piece[used:]
+        # Python waits for the third byte of a surrogate, which an error handler could let pass (bpo-24214).
+        if len(undecided) == 2 and undecided >= b"\xed\xa0" and undecided[0] == 0xED:
+            raise websocket_error("TEXT_UTF8")
