@@ -9,6 +9,7 @@ __all__ = ["canned_response"]
 #: uvicorn's texts, which clients and tests of its users compare with.
 _TEXTS = {
     400: b"Invalid HTTP request received.",
+    403: b"",
     500: b"Internal Server Error",
     503: b"Service Unavailable",
 }
@@ -25,6 +26,10 @@ def canned_response(status: int, detail: str = "") -> tuple[int, list[tuple[byte
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),
-        (b"connection", b"close"),
     ]
+    if status == 426:
+        # RFC 6455 4.4 and RFC 9110 15.5.22, 7.8.
+        headers += (b"sec-websocket-version", b"13"), (b"upgrade", b"websocket"), (b"connection", b"close, upgrade")
+    else:
+        headers.append((b"connection", b"close"))
     return status, headers, body

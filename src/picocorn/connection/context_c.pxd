@@ -29,3 +29,6 @@ cdef class ConnectionContext:
     cdef readonly TaskStarter starter
     cdef readonly Timers timers
     cdef readonly object base_context
+    cdef public object websocket
+    cdef readonly object websocket_limits
+    cdef readonly Py_ssize_t websocket_max_queue

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..asgi.scope_py import ScopeBuilder
 from ..asgi.tasks_py import TaskStarter
-from ..base.limits import HTTP1Limits
+from ..base.limits import HTTP1Limits, WebSocketLimits
 from ..http1.writer_py import encode_fields
 from .timers_py import Timers
 from .trace import is_tracing
@@ -77,6 +78,9 @@ class ConnectionContext:
         "starter",
         "timers",
         "trusted_hosts",
+        "websocket",
+        "websocket_limits",
+        "websocket_max_queue",
     )
 
     def __init__(
@@ -97,6 +101,7 @@ class ConnectionContext:
         reset_contextvars: bool = False,
         asgi_version: str = "3.0",
         is_tls: bool = False,
+        websocket_limits: WebSocketLimits | None = None,
     ) -> None:
         self.loop = loop
         self.server_state = server_state
@@ -109,6 +114,10 @@ class ConnectionContext:
         self.trusted_hosts = trusted_hosts
         self.is_tls = is_tls
         self.is_tracing = is_tracing()
+        #: makes the protocol that takes a connection over when it is upgraded to a WebSocket; None where that is not done
+        self.websocket: Callable[[], Any] | None = None
+        self.websocket_limits = websocket_limits or WebSocketLimits()
+        self.websocket_max_queue = max(1, self.websocket_limits.max_queue)
         #: what callbacks run in, and what each request gets a copy of
         self.base_context = contextvars.Context() if reset_contextvars else contextvars.copy_context()
         self.scopes = ScopeBuilder(

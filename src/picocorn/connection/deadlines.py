@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["KEEP_ALIVE", "LINGER", "NO_DEADLINE", "REQUEST_BODY", "REQUEST_HEAD"]
+__all__ = ["CLOSE_HANDSHAKE", "KEEP_ALIVE", "LINGER", "NO_DEADLINE", "REQUEST_BODY", "REQUEST_HEAD", "SILENCE"]
 
 NO_DEADLINE = 0
 REQUEST_HEAD = 1
 KEEP_ALIVE = 2
 REQUEST_BODY = 3
 LINGER = 4
+#: the next look at whether the peer of a WebSocket still says anything
+SILENCE = 5
+#: the peer's half of a WebSocket's close handshake
+CLOSE_HANDSHAKE = 6

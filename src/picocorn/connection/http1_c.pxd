@@ -38,6 +38,10 @@ cdef class HTTP1Protocol(StreamConnection):
     cdef bint _step(self) except -1
     @cython.locals(head=RequestHead, context=ConnectionContext, scope=dict)
     cdef object _begin_request(self)
+    @cython.locals(context=ConnectionContext, scope=dict)
+    cdef dict _scope(self, RequestHead head)
+    @cython.locals(context=ConnectionContext, conn=HTTP1Connection, rest=bytes)
+    cdef object _upgrade(self, RequestHead head, object websocket)
     cdef object _ignore_upgrade(self, RequestHead head)
     @cython.locals(context=ConnectionContext)
     cdef object _start(self, HTTPCycle cycle)

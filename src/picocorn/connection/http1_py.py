@@ -10,7 +10,7 @@ state before it calls out, and looks again afterwards.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..asgi.canned import canned_response
@@ -21,10 +21,12 @@ from ..base.limits import HIGH_WATER_BYTES
 from ..http1.connection_py import HTTP1Connection
 from ..http1.events import CLOSED, DATA, END, HEAD
 from ..http1.parser_py import RequestHead
+from ..websocket.handshake import check_handshake, wants_websocket
 from .context_py import ConnectionContext
 from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_BODY, REQUEST_HEAD
 from .lingering import make_close_a_reset
 from .stream_py import StreamConnection
+from .trace import trace
 from .trailers import takes_trailers
 
 __all__ = ["HTTP1Protocol"]
@@ -71,12 +73,12 @@ class HTTP1Protocol(StreamConnection):
     def connection_made(self, transport: Any) -> None:
         """The connection is open."""
         context = self._context
-        self._open(transport)
+        self._open(transport, "HTTP")
         hosts = context.trusted_hosts
         if hosts is not None:
             self._trusted = (self.client[0] if self.client is not None else None) in hosts
         self._plain_tasks = context.loop.get_task_factory() is None
-        self._arm(REQUEST_HEAD, context.request_header_seconds)
+        self.arm(REQUEST_HEAD, context.request_header_seconds)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come in."""
@@ -92,9 +94,11 @@ class HTTP1Protocol(StreamConnection):
             return False
         self._eof = True
         self._conn.feed_eof()
+        transport = self.transport
         self.pump()
         if self.transport is None:
-            return False
+            # Gone, or another protocol's since an upgrade, who has heard of it and closes by itself.
+            return bool(not transport.is_closing() and transport.can_write_eof())
         cycle = self._cycle
         if cycle is None:
             # Between requests pump() has closed already, or is waiting for the client to take its answers.
@@ -107,7 +111,7 @@ class HTTP1Protocol(StreamConnection):
         """The connection is gone, for whatever reason."""
         cycle = self._cycle
         self._cycle = None
-        self._lost()
+        self._lost("HTTP")
         if cycle is not None:
             cycle.disconnect()
 
@@ -134,7 +138,7 @@ class HTTP1Protocol(StreamConnection):
         cycle = self._cycle
         if cycle is not None:
             cycle.disconnect()
-        self._abort()
+        self.abort()
 
     # -- requests
 
@@ -201,21 +205,51 @@ class HTTP1Protocol(StreamConnection):
     def _begin_request(self) -> None:
         head = self._conn.parser.head
         context = self._context
-        scope = context.scopes.build(head, self.client, self.server)
-        if head.forwarded and self._trusted:
-            hosts = context.trusted_hosts
-            assert hosts is not None
-            rewrite_scope(scope, hosts)
-        if head.upgrade:
-            self._ignore_upgrade(head)
+        if head.upgrade or self._conn.http10:
+            websocket = context.websocket
+            if websocket is not None and wants_websocket(head):
+                self._upgrade(head, websocket)
+                return
+            if head.upgrade:
+                self._ignore_upgrade(head)
+        scope = self._scope(head)
         if self._shutting_down or context.keep_alive_seconds <= 0:
             self._conn.keep_alive = False
-        self._disarm()
+        self.disarm()
         self._begun += 1
         context.server_state.total_requests += 1
         self._cycle = new_cycle(self, scope, self._conn.is_head)
         if self._eof:
             self._cycle.feed_eof()
+
+    def _scope(self, head: RequestHead) -> dict[str, Any]:
+        context = self._context
+        scope = context.scopes.build(head, self.client, self.server)
+        if head.forwarded and self._trusted:
+            hosts = context.trusted_hosts
+            assert hosts is not None
+            rewrite_scope(scope, hosts)
+        return scope
+
+    def _upgrade(self, head: RequestHead, websocket: Callable[[], Any]) -> None:
+        """Leave the connection to a protocol of the WebSocket's. Raises RemoteProtocolError for a handshake that is none."""
+        context, conn, transport = self._context, self._conn, self.transport
+        # What follows may be frames: whatever becomes of the handshake, it must never be taken for a request.
+        conn.keep_alive = False
+        handshake = check_handshake(head)
+        self.disarm()
+        context.server_state.total_requests += 1
+        if self._shutting_down:
+            self._answer(503, "")
+            return
+        scope = self._scope(head)
+        rest = conn.parser.take_rest()
+        self.set_reading(False)
+        self._leave()
+        if context.is_tracing:
+            trace(self.client, "Upgrading to WebSocket")
+        # Nothing of this object is used from here on, so that it can go while the WebSocket lives.
+        websocket().take_over(transport, conn, head, handshake, scope, rest, self._eof)
 
     def _ignore_upgrade(self, head: RequestHead) -> None:
         logger.warning("Unsupported upgrade request.")
@@ -256,7 +290,7 @@ class HTTP1Protocol(StreamConnection):
         elif self._conn.response_complete:
             self._close()
         else:
-            self._abort()
+            self.abort()
 
     def _answer(self, status: int, detail: str) -> None:
         """Send an answer in the server's own name, and close once it is sent."""
@@ -331,7 +365,7 @@ class HTTP1Protocol(StreamConnection):
             # Never a clean end for a broken response: the client must be able to tell (ASGI C7).
             if self._conn.ends_by_close():
                 make_close_a_reset(self.transport)
-            self._abort()
+            self.abort()
 
     def _response_ended(self) -> None:
         if self._pumping:
@@ -377,7 +411,7 @@ class HTTP1Protocol(StreamConnection):
             held = cycle.body_bytes >= HIGH_WATER_BYTES and not conn.response_complete
             waits = conn.request_complete
         pause = held or (waits and conn.parser.buffered_bytes() > HIGH_WATER_BYTES)
-        self._set_reading(pause)
+        self.set_reading(pause)
 
     def _update_deadline(self) -> None:
         context = self._context
@@ -385,13 +419,13 @@ class HTTP1Protocol(StreamConnection):
             if self._conn.parser.mid_message() and not self._writing_paused:
                 # Armed once, at the first byte: a client that dribbles gets no more time for it.
                 if self._deadline_kind != REQUEST_HEAD:
-                    self._arm(REQUEST_HEAD, context.request_header_seconds)
+                    self.arm(REQUEST_HEAD, context.request_header_seconds)
             elif self._deadline_kind == NO_DEADLINE:
-                self._arm(KEEP_ALIVE, context.keep_alive_seconds)
+                self.arm(KEEP_ALIVE, context.keep_alive_seconds)
         elif self._conn.request_complete or self._reading_paused or self._conn.continue_pending:
-            self._disarm()  # not the client is waited for
+            self.disarm()  # not the client is waited for
         else:
-            self._arm(REQUEST_BODY, context.request_body_seconds)
+            self.arm(REQUEST_BODY, context.request_body_seconds)
 
     def on_deadline(self) -> None:
         """The deadline has passed."""
@@ -403,9 +437,9 @@ class HTTP1Protocol(StreamConnection):
             self._lingered()
         elif kind == KEEP_ALIVE and self._client_takes(self._context.keep_alive_seconds):
             # Not idle: the client is still taking the last answer.
-            self._arm(KEEP_ALIVE, self._context.keep_alive_seconds)
+            self.arm(KEEP_ALIVE, self._context.keep_alive_seconds)
         elif kind == KEEP_ALIVE and self.transport.get_write_buffer_size():
-            self._abort()
+            self.abort()
         elif kind == KEEP_ALIVE or not self._conn.parser.mid_message():
             self._close()
         else:
@@ -416,4 +450,4 @@ class HTTP1Protocol(StreamConnection):
         """Close once everything is sent."""
         if not self._closing:
             conn = self._conn
-            self._end(conn.request_complete and not conn.parser.mid_message() and not conn.parser.buffered_bytes())
+            self.end(conn.request_complete and not conn.parser.mid_message() and not conn.parser.buffered_bytes())

@@ -2,7 +2,7 @@
 
 cimport cython
 
-from ..asgi.wire_c cimport Wire
+from .carrier_c cimport Carrier
 from .context_c cimport ConnectionContext, ServerState
 from .timers_c cimport Deadline, Timers
 
@@ -16,11 +16,12 @@ cdef int LINGER
 cdef object DONE
 
 
-cdef class StreamConnection(Wire):
+cdef class StreamConnection(Carrier):
     cdef ConnectionContext _context
     cdef Deadline _deadline
     cdef int _deadline_kind
     cdef list _drain_waiters
+    cdef bint _drains_stopped
     cdef bint _closing
     cdef bint _eof
     cdef Py_ssize_t _linger_left_bytes
@@ -33,21 +34,23 @@ cdef class StreamConnection(Wire):
     cdef readonly object transport
 
     @cython.locals(context=ConnectionContext)
-    cdef object _open(self, object transport)
+    cdef object _open(self, object transport, object name)
     cpdef bint is_blocked(self) except -1
     cpdef object drain(self)
+    cpdef object stop_drains(self)
     @cython.locals(waiters=list)
     cdef object _wake_drainers(self)
     cdef object _send(self, list out)
     cdef object _notice_loss(self)
-    cdef object _set_reading(self, bint pause)
-    cdef object _arm(self, int kind, double seconds)
-    cdef object _disarm(self)
+    cpdef object set_reading(self, bint pause)
+    cpdef object arm(self, int kind, double seconds)
+    cpdef object disarm(self)
     @cython.locals(unsent_bytes=Py_ssize_t)
     cdef bint _client_takes(self, double seconds) except -1
-    cdef object _end(self, bint settled)
+    cpdef object end(self, bint settled)
     cdef object _linger(self, Py_ssize_t size_bytes)
     cdef object _lingered(self)
-    cdef object _abort(self)
+    cpdef object abort(self)
     @cython.locals(context=ConnectionContext)
-    cdef object _lost(self)
+    cdef object _leave(self)
+    cdef object _lost(self, object name)

@@ -11,10 +11,10 @@ from collections.abc import Awaitable
 from typing import Any
 
 from ..asgi.awaitables_py import DONE
-from ..asgi.wire_py import Wire
 from ..base.errors import ClientDisconnected
 from ..base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES
 from .addresses import internet_address, local_address
+from .carrier_py import Carrier
 from .context_py import ConnectionContext
 from .deadlines import LINGER, NO_DEADLINE
 from .lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS, end_sending
@@ -24,7 +24,7 @@ from .trace import trace
 __all__ = ["StreamConnection"]
 
 
-class StreamConnection(Wire):
+class StreamConnection(Carrier):
     """Base of the protocols of this folder. What is spoken on the stream is up to them, as is what a deadline means."""
 
     __slots__ = (
@@ -33,6 +33,7 @@ class StreamConnection(Wire):
         "_deadline",
         "_deadline_kind",
         "_drain_waiters",
+        "_drains_stopped",
         "_eof",
         "_linger_left_bytes",
         "_reading_paused",
@@ -50,6 +51,8 @@ class StreamConnection(Wire):
         self._deadline = Deadline(self)
         self._deadline_kind = NO_DEADLINE
         self._drain_waiters: list[asyncio.Future[None]] | None = None
+        #: nothing more may be sent, so nobody need wait until it can
+        self._drains_stopped = False
         #: the client has closed its side
         self._eof = False
         self._linger_left_bytes = 0
@@ -64,8 +67,8 @@ class StreamConnection(Wire):
 
     # -- the beginning
 
-    def _open(self, transport: Any) -> None:
-        """The connection is there."""
+    def _open(self, transport: Any, name: str) -> None:
+        """The connection is there; `name` is what the log calls it."""
         context = self._context
         self.transport = transport
         # uvloop's own transports would resume at 16 bytes: a wait of the application's for nearly every write.
@@ -74,7 +77,7 @@ class StreamConnection(Wire):
         self.server = local_address(transport.get_extra_info("sockname"))
         context.server_state.connections.add(self)
         if context.is_tracing:
-            trace(self.client, "HTTP connection made")
+            trace(self.client, f"{name} connection made")
 
     # -- output and its back-pressure
 
@@ -93,7 +96,7 @@ class StreamConnection(Wire):
         return self._drain()
 
     async def _drain(self) -> None:
-        while self._writing_paused and self.transport is not None:
+        while self._writing_paused and self.transport is not None and not self._drains_stopped:
             waiter: asyncio.Future[None] = self._context.loop.create_future()
             waiters = self._drain_waiters
             if waiters is None:
@@ -104,8 +107,13 @@ class StreamConnection(Wire):
             finally:
                 # A cancelled send leaves nothing behind.
                 waiters.remove(waiter)
-        if self.transport is None:
+        if self.transport is None or self._drains_stopped:
             raise ClientDisconnected("The client has disconnected.")
+
+    def stop_drains(self) -> None:
+        """See Carrier."""
+        self._drains_stopped = True
+        self._wake_drainers()
 
     def _wake_drainers(self) -> None:
         waiters = self._drain_waiters
@@ -135,7 +143,8 @@ class StreamConnection(Wire):
 
     # -- input and its back-pressure
 
-    def _set_reading(self, pause: bool) -> None:
+    def set_reading(self, pause: bool) -> None:
+        """See Carrier."""
         if pause != self._reading_paused and self.transport is not None:
             self._reading_paused = pause
             if pause:
@@ -146,14 +155,16 @@ class StreamConnection(Wire):
 
     # -- the deadline
 
-    def _arm(self, kind: int, seconds: float) -> None:
+    def arm(self, kind: int, seconds: float) -> None:
+        """See Carrier."""
         self._deadline_kind = kind
         if seconds > 0:
             self._context.timers.arm(self._deadline, seconds)
         else:
             self._context.timers.disarm(self._deadline)
 
-    def _disarm(self) -> None:
+    def disarm(self) -> None:
+        """See Carrier."""
         if self._deadline_kind != NO_DEADLINE:
             self._deadline_kind = NO_DEADLINE
             self._context.timers.disarm(self._deadline)
@@ -170,21 +181,21 @@ class StreamConnection(Wire):
 
     # -- the end
 
-    def _end(self, settled: bool) -> None:
-        """Close once everything is sent; in stages unless the client is `settled`: not sending any more (RFC 9112 9.6)."""
+    def end(self, settled: bool) -> None:
+        """See Carrier."""
         self._closing = True
-        self._disarm()
+        self.disarm()
         transport = self.transport
         if transport is None:
             return
         if self._eof or (settled and not self._reading_paused) or not transport.can_write_eof():
             transport.close()
             if transport.get_write_buffer_size():
-                self._arm(LINGER, LINGER_SECONDS)
+                self.arm(LINGER, LINGER_SECONDS)
             return
         # A close now would reset the connection, and the reset can overtake the answer.
         self._linger_left_bytes = LINGER_BYTES
-        self._arm(LINGER, LINGER_SECONDS)
+        self.arm(LINGER, LINGER_SECONDS)
         if self._reading_paused:
             self._reading_paused = False
             transport.resume_reading()
@@ -194,28 +205,33 @@ class StreamConnection(Wire):
         """Bytes have come in after the end."""
         self._linger_left_bytes -= size_bytes
         if self._deadline_kind == LINGER and self._linger_left_bytes < 0:
-            self._abort()
+            self.abort()
 
     def _lingered(self) -> None:
         """The time of a lingering close is up."""
         if self._client_takes(LINGER_SECONDS):
-            self._arm(LINGER, LINGER_SECONDS)
+            self.arm(LINGER, LINGER_SECONDS)
         else:
-            self._abort()
+            self.abort()
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """See Carrier."""
         self._closing = True
-        self._disarm()
+        self.disarm()
         if self.transport is not None:
             self.transport.abort()
 
-    def _lost(self) -> None:
-        """The connection is gone."""
+    def _leave(self) -> None:
+        """The transport belongs to another protocol now, or to none."""
         context = self._context
         self.transport = None
         self._closing = True
         context.server_state.connections.discard(self)
-        if context.is_tracing:
-            trace(self.client, "HTTP connection lost")
         context.timers.remove(self._deadline)
         self._wake_drainers()
+
+    def _lost(self, name: str) -> None:
+        """The connection is gone; `name` as in `_open`."""
+        if self._context.is_tracing:
+            trace(self.client, f"{name} connection lost")
+        self._leave()

@@ -16,6 +16,7 @@ cdef int CONNECTION_CLOSE
 cdef Py_ssize_t JOIN_BYTES
 cdef Py_ssize_t DISCARD_BYTES
 cdef bytes CONTINUE
+cdef bytes SWITCHING_PROTOCOLS
 cdef bytes LAST_CHUNK
 
 
@@ -53,6 +54,8 @@ cdef class HTTP1Connection:
     cpdef list write_trailers(self, list headers)
     cpdef bytes write_informational(self, int status, list headers)
     cpdef bytes write_continue(self)
+    @cython.locals(head=bytes)
+    cpdef bytes write_upgrade(self, list headers, bytes default_fields)
     @cython.locals(declared="long long", framing=int, extra=bytes)
     cdef list _first_data(self, bytes block, bytes data, Py_ssize_t size, bint end)
     @cython.locals(status=int)

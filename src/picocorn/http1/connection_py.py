@@ -29,6 +29,7 @@ JOIN_BYTES = 32768
 DISCARD_BYTES = 65536
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+SWITCHING_PROTOCOLS = b"HTTP/1.1 101 Switching Protocols\r\n"
 
 
 class HTTP1Connection:
@@ -197,6 +198,18 @@ class HTTP1Connection:
             return b""
         self.continue_pending = False
         return CONTINUE
+
+    def write_upgrade(self, headers: list[tuple[bytes, bytes]], default_fields: bytes) -> bytes:
+        """Return the response that ends HTTP on this connection (RFC 9110 15.2.2); `headers` name the protocol that follows.
+
+        Raises LocalProtocolError for fields that may not be sent.
+        """
+        head = SWITCHING_PROTOCOLS + default_fields + encode_fields(headers) + b"\r\n"
+        self._block = None
+        self.keep_alive = False
+        self.response_started = True
+        self.response_complete = True
+        return head
 
     # -- the framing of a response
 

@@ -163,6 +163,7 @@ cdef class RequestParser:
     # bytes in
     cpdef object feed(self, bytes data)
     cpdef object feed_eof(self)
+    cpdef bytes take_rest(self)
     cdef int _reserve(self, Py_ssize_t size) except -1
     cdef int _detach(self) except -1
     cdef void _consume(self, Py_ssize_t size) noexcept

@@ -234,6 +234,14 @@ cdef class RequestParser:
         """The peer will send no more bytes."""
         self._eof = True
 
+    cpdef bytes take_rest(self):
+        """Give up what no event has consumed: after an upgrade it belongs to another protocol (RFC 9110 7.8)."""
+        if self._busy:
+            raise RuntimeError("take_rest() called while an event is being made")
+        cdef bytes rest = PyBytes_FromStringAndSize(<const char *> self._bytes + self._pos, self._end - self._pos)
+        self._consume(self._end - self._pos)
+        return rest
+
     cdef int _reserve(self, Py_ssize_t size) except -1:
         # Room for `size` bytes behind what is left, in a buffer that doubles: one-byte pieces must not cost their square.
         cdef Py_ssize_t left = self._end - self._pos

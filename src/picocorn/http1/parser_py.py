@@ -163,6 +163,12 @@ class RequestParser:
         """The peer will send no more bytes."""
         self._eof = True
 
+    def take_rest(self) -> bytes:
+        """Give up what no event has consumed: after an upgrade it belongs to another protocol (RFC 9110 7.8)."""
+        rest = bytes(self._buffer[self._pos :])
+        self._consume(len(self._buffer))
+        return rest
+
     # -- events out ----------------------------------------------------------------------------------------------------
 
     def next_event(self) -> int:

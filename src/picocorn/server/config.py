@@ -213,9 +213,20 @@ class Config(Settings):
             return None
         if not isinstance(self.ws, str):
             return self.ws
+        if self.ws in WS_PROTOCOLS and not self._speaks_our_http():
+            # It could not hand a connection on to ours.
+            return None
         if self.ws == "auto" and self.http == "pure":
             return import_from_string(WS_PROTOCOLS["pure"])
         return import_from_string(WS_PROTOCOLS.get(self.ws, self.ws))
+
+    def _speaks_our_http(self) -> bool:
+        """Whether the protocol of HTTP/1.1 connections is one of ours, or built on it."""
+        if self.http in HTTP_PROTOCOLS:
+            return True
+        ours = tuple(import_from_string(HTTP_PROTOCOLS[name]) for name in ("auto", "pure"))
+        protocol_class = self.http_protocol_class
+        return isinstance(protocol_class, type) and issubclass(protocol_class, ours)
 
     def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
         """The factory of the event loop, None for asyncio's own choice. Exits (3) if it cannot be had."""
@@ -235,11 +246,12 @@ class Config(Settings):
         What the application's own module or factory raises goes through.
         """
         self.encoded_headers = self._encode_headers()
-        try:
-            _ = self.http_protocol_class
-        except ImportFromStringError as error:
-            logger.error("Error loading HTTP protocol class. %s", error)
-            sys.exit(STARTUP_FAILURE)
+        for kind, name in (("HTTP", "http_protocol_class"), ("WebSocket", "ws_protocol_class")):
+            try:
+                getattr(self, name)
+            except ImportFromStringError as error:
+                logger.error("Error loading %s protocol class. %s", kind, error)
+                sys.exit(STARTUP_FAILURE)
         self.loaded_app = self._called_if_factory(self.load_app())
         try:
             self._wrap()

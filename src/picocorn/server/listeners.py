@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ..asgi.proxy_headers import ProxyHeadersMiddleware
 from ..base.native import NATIVE
 from ..connection import access_log as chosen_access_log
-from ..connection import access_log_py, context_py, http1, http1_py
+from ..connection import access_log_py, context_py, http1, http1_py, websocket_http1, websocket_http1_py
 from ..connection import context as chosen_context
 from ..transport.listen import listen
+from .foreign import ForeignWebSocket
 from .sockets import adopt_fd, bind_tcp, bind_unix
 
 if TYPE_CHECKING:
@@ -53,17 +54,40 @@ def _protocol_factory(
     protocol_class: Any, config: Config, state: ServerState, app_state: dict[str, Any], shortcut: LineShortcut
 ) -> Callable[[], Any] | None:
     """What makes a protocol of ours for each connection; None for a class that is not one of ours."""
-    if not isinstance(protocol_class, type):
+    is_pure = _is_pure(protocol_class, http1_py.HTTP1Protocol, http1.HTTP1Protocol)
+    if is_pure is None:
         return None
-    # The pure protocol has its own kind of context: pure all the way down.
-    if issubclass(protocol_class, http1_py.HTTP1Protocol):
-        context_class: Any = context_py.ConnectionContext
-        access_log_class: Any = access_log_py.AccessLog
-    elif issubclass(protocol_class, http1.HTTP1Protocol):
-        context_class = chosen_context.ConnectionContext
-        access_log_class = chosen_access_log.AccessLog
-    else:
-        return None
+    context = _context(is_pure, config, state, app_state, shortcut)
+    websocket_class = config.ws_protocol_class
+    if websocket_class is not None:
+        is_pure_too = _is_pure(websocket_class, websocket_http1_py.WebSocketProtocol, websocket_http1.WebSocketProtocol)
+        if is_pure_too is None:
+            context.websocket = functools.partial(
+                ForeignWebSocket, websocket_class, config, state, app_state, asyncio.get_running_loop()
+            )
+        elif is_pure_too == is_pure:
+            context.websocket = functools.partial(websocket_class, context)
+        else:
+            context.websocket = functools.partial(websocket_class, _context(is_pure_too, config, state, app_state, shortcut))
+    return functools.partial(protocol_class, context)
+
+
+def _is_pure(protocol_class: Any, pure: type, chosen: type) -> bool | None:
+    """Which body of ours `protocol_class` is of; None for a class that is not one of ours."""
+    if isinstance(protocol_class, type):
+        if issubclass(protocol_class, pure):
+            return True
+        if issubclass(protocol_class, chosen):
+            return False
+    return None
+
+
+def _context(
+    is_pure: bool, config: Config, state: ServerState, app_state: dict[str, Any], shortcut: LineShortcut
+) -> chosen_context.ConnectionContext:
+    """What the connections of one body share. The pure one has its own kind: pure all the way down."""
+    context_class: Any = context_py.ConnectionContext if is_pure else chosen_context.ConnectionContext
+    access_log_class: Any = access_log_py.AccessLog if is_pure else chosen_access_log.AccessLog
     app = config.loaded_app
     trusted = None
     if type(app) is ProxyHeadersMiddleware:
@@ -71,7 +95,7 @@ def _protocol_factory(
         trusted = app.trusted_hosts
         app = app.app
     access = logging.getLogger("picocorn.access")
-    context = context_class(
+    context: chosen_context.ConnectionContext = context_class(
         app=app,
         loop=asyncio.get_running_loop(),
         server_state=state,
@@ -87,8 +111,9 @@ def _protocol_factory(
         reset_contextvars=config.reset_contextvars,
         asgi_version=config.asgi_version,
         is_tls=config.is_ssl,
+        websocket_limits=config.websocket_limits,
     )
-    return functools.partial(protocol_class, context)
+    return context
 
 
 async def _foreign_listeners(
