@@ -1,7 +1,8 @@
 # The commands of the house. `make serve` and `make test` are all that a fresh clone needs; both can be repeated at will.
 #
 #   PYTHON=python3.13 make test     another interpreter, in an environment of its own (.venv-3.13)
-#   ARGS='-k keep_alive -x'         more arguments for pytest (test, pure, abuse, bench-micro) or bench/load.py (bench, bench-full)
+#   ARGS='-k keep_alive -x'         more arguments for pytest (test, pure, abuse, bench-micro), bench/load.py (bench, bench-full)
+#                                   or tests/autobahn/run.py (autobahn)
 #   JOBS=4                          test processes side by side (test, pure)
 #   PICOCORN_BUILD_EXTENSION=no     no compiled extensions
 
@@ -23,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist
 SOURCES := src tests bench fuzz examples scripts setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test build dev lint types pure c-test fuzz abuse bench bench-full bench-micro instructions dist clean
+.PHONY: help serve test build dev lint types pure c-test fuzz abuse autobahn bench bench-full bench-micro instructions dist clean
 
 help:
 	@echo "make serve    serve examples/hello.py on http://$(HOST):$(PORT)/"
@@ -32,6 +33,7 @@ help:
 	@echo "make lint     ruff and cython-lint            make types    mypy --strict"
 	@echo "make c-test   the C codec under sanitizers    make fuzz     every fuzz target, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make abuse    the attacks in their large form make dist     sdist and wheel"
+	@echo "make autobahn the WebSocket conformance suite, both bodies; needs a Python 2.7; ARGS=--quick takes a minute"
 	@echo "make bench    against the peers, five minutes make bench-full   all of it, half an hour, --resume goes on"
 	@echo "make bench-micro  parts, without sockets      make clean    remove what the above made"
 	@echo "make instructions    instructions per request against the stored figures; needs valgrind"
@@ -72,6 +74,10 @@ fuzz: dev
 
 abuse: dev
 	@$(BIN)/python -m pytest -m abuse $(ARGS)
+
+# Ends with 3 where no Python 2.7 is to be had (make turns that into its own 2); ARGS=--may-skip makes that a line and no failure.
+autobahn: dev
+	@$(BIN)/python tests/autobahn/run.py $(ARGS)
 
 # The suite keeps environments of its own, with the newest Python it finds; this one only runs it.
 bench: build
