@@ -1,6 +1,9 @@
 # C function table for cycle_py.py, which is compiled a second time as cycle_c.
 
-cdef class Cycle:
+from .waiters_c cimport MessageSource
+
+
+cdef class Cycle(MessageSource):
     cdef readonly dict scope
 
     cpdef object receive(self)

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from .waiters_py import MessageSource
+
 __all__ = ["Cycle"]
 
 
-class Cycle:
+class Cycle(MessageSource):
     """One call of the application: its three arguments, and what is to be done when it has ended."""
 
     __slots__ = ("scope",)
 
     def __init__(self, scope: dict[str, Any]) -> None:
+        MessageSource.__init__(self)
         #: what the application is called with (dict of str to Any)
         self.scope = scope
 

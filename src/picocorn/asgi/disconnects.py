@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ..base.errors import ClientDisconnected
 
-__all__ = ["says_disconnected"]
+__all__ = ["says_abandoned", "says_disconnected"]
+
+
+def says_abandoned(error: BaseException) -> bool:
+    """Whether `error` is the end of an application whose event loop was dropped with it: there is nobody left to tell."""
+    return isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None
 
 
 def says_disconnected(error: BaseException) -> bool:
