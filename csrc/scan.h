@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu.h"
+
 typedef const uint8_t *(*pc_scan_fn)(const uint8_t *p, const uint8_t *end);
 
 struct pc_scan_kernel {
@@ -34,33 +36,11 @@ const uint8_t *pc_scan_tail(const uint8_t *p, const uint8_t *end, uint8_t byte_c
 
 extern const struct pc_scan_kernel pc_scan_scalar;
 
-#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64) || defined(_M_IX86)
-#define PC_SCAN_X86 1
+#ifdef PC_CPU_X86
 extern const struct pc_scan_kernel pc_scan_sse42;
 extern const struct pc_scan_kernel pc_scan_avx2;
-#elif defined(__aarch64__) || defined(_M_ARM64)
-#define PC_SCAN_NEON 1
+#elif defined(PC_CPU_NEON)
 extern const struct pc_scan_kernel pc_scan_neon;
-#endif
-
-/* Function attributes instead of per-file flags: any compile command builds every file right. MSVC needs neither. */
-#if defined(__GNUC__)
-#define PC_TARGET(isa) __attribute__((target(isa)))
-#else
-#define PC_TARGET(isa)
-#endif
-
-#if defined(_MSC_VER) && !defined(__clang__)
-#include <intrin.h>
-static inline unsigned pc_lowest_bit(unsigned mask) {
-    unsigned long index;
-    _BitScanForward(&index, mask);
-    return (unsigned)index;
-}
-#else
-static inline unsigned pc_lowest_bit(unsigned mask) {
-    return (unsigned)__builtin_ctz(mask);
-}
 #endif
 
 /* Fills `out` with the kernels that this CPU can run, scalar first, best last; returns how many. `out` holds at least 4. */

@@ -1,7 +1,7 @@
 /* The scanners for x86 with AVX2, 32 bytes at a time. Empty elsewhere. scan_sse42.c explains the sets. */
 #include "scan.h"
 
-#ifdef PC_SCAN_X86
+#ifdef PC_CPU_X86
 #include <immintrin.h>
 
 #define WIDTH 32

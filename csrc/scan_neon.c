@@ -1,7 +1,7 @@
 /* The scanners for 64-bit ARM, 16 bytes at a time; every such core has NEON. Empty elsewhere. scan_sse42.c explains the sets. */
 #include "scan.h"
 
-#ifdef PC_SCAN_NEON
+#ifdef PC_CPU_NEON
 #include <arm_neon.h>
 
 #define WIDTH 16

@@ -4,7 +4,7 @@
  */
 #include "scan.h"
 
-#ifdef PC_SCAN_X86
+#ifdef PC_CPU_X86
 #include <immintrin.h>
 
 #define WIDTH 16

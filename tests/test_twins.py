@@ -24,7 +24,7 @@ from picocorn.base import native
 PACKAGE = Path(picocorn.__file__).parent
 
 #: Names that only a compiled body has, because they tell about the compilation.
-NATIVE_ONLY = {"picocorn.http1.parser": {"SCAN_KERNEL"}}
+NATIVE_ONLY = {"picocorn.http1.parser": {"SCAN_KERNEL"}, "picocorn.websocket.reader": {"MASK_KERNEL"}}
 
 requires_native = pytest.mark.skipif("native" not in TWINS, reason=f"{native.NO_EXTENSIONS_VARIABLE} is set")
 
