@@ -9,6 +9,7 @@ cdef class ServerState:
     cdef public Py_ssize_t total_requests
     cdef public set connections
     cdef public set tasks
+    cdef public bint winding_down
     cdef list _default_headers
     cdef readonly bytes default_fields
 

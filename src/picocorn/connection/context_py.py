@@ -36,7 +36,7 @@ HTTP1_EXTENSIONS = (
 class ServerState:
     """The live figures of one server, under uvicorn's names."""
 
-    __slots__ = ("_default_headers", "connections", "default_fields", "tasks", "total_requests")
+    __slots__ = ("_default_headers", "connections", "default_fields", "tasks", "total_requests", "winding_down")
 
     def __init__(self) -> None:
         self.total_requests = 0
@@ -44,6 +44,8 @@ class ServerState:
         self.connections: set[Any] = set()
         #: tasks of requests that did not finish at once
         self.tasks: set[asyncio.Task[None]] = set()
+        #: the server is about to end: every response announces that its connection closes
+        self.winding_down = False
         self._default_headers: list[tuple[bytes, bytes]] = []
         #: `default_headers` as bytes, encoded once a second rather than once a response
         self.default_fields = b""

@@ -319,6 +319,9 @@ class HTTP1Protocol(StreamConnection):
         """See Wire."""
         conn = self._conn
         first = not conn.response_started
+        if first and self._context.server_state.winding_down:
+            # Announced (RFC 9112 9.6). A response that is under way ends as it has begun, and the next one announces it.
+            conn.keep_alive = False
         out = conn.write_data(data, end)
         if first and self._context.access_log is not None:
             self._log_access(self._cycle, self._status)

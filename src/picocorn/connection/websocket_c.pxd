@@ -76,8 +76,10 @@ cdef class WebSocketSession(WebSocketWire):
     cpdef bint is_blocked(self) except -1
     cpdef object drain(self)
     cpdef object fail(self)
-    @cython.locals(conn=WebSocketConnection, cycle=WebSocketCycle, max_queue=Py_ssize_t, event=int, left=int)
+    @cython.locals(conn=WebSocketConnection, cycle=WebSocketCycle, event=int, ends=bint)
     cpdef object pump(self)
+    @cython.locals(max_queue=Py_ssize_t, event=int, _=int)
+    cdef int _take_events(self, WebSocketConnection conn, WebSocketCycle cycle) except -2
     cdef object _schedule_pump(self)
     @cython.locals(early=list)
     cdef object _keep(self, bytes data)

@@ -304,36 +304,45 @@ class WebSocketSession(WebSocketWire):
         cycle = self._cycle
         if conn is None or cycle is None:
             return
+        error: WebSocketError | None = None
+        event = TEXT
+        try:
+            event = self._take_events(conn, cycle)
+        except WebSocketError as raised:
+            error = raised
+        ends = error is not None or event == CLOSE or (event == NEED_DATA and self._eof)
+        if not ends:
+            self._hold(event != NEED_DATA)
+        if cycle.queued_messages:
+            # At an end too: what came before it may still be answered (RFC 6455 5.5.1).
+            cycle.wake()
+        if not ends or self._conn is not conn:
+            return
+        if error is not None:
+            self._fail(error.close_code, str(error))
+        elif event == CLOSE:
+            self._closed_by_peer(conn.close_code, conn.close_reason)
+        else:
+            self._end_at_eof()
+
+    def _take_events(self, conn: WebSocketConnection, cycle: WebSocketCycle) -> int:
+        """Returns NEED_DATA or CLOSE; anything else when more may be there. Raises WebSocketError."""
         max_queue = self._context.websocket_max_queue
         event = TEXT
-        left = EVENTS_PER_TURN
-        try:
-            while left:
-                left -= 1
-                if self._state == OPEN and (cycle.queued_messages >= max_queue or cycle.queued_bytes >= HIGH_WATER_BYTES):
-                    break
-                event = conn.next_event()
-                if event in (TEXT, BINARY):
-                    # After our close frame they are dropped (RFC 6455 1.4).
-                    if self._state == OPEN:
-                        cycle.feed_message(conn.message)
-                elif event == PING:
-                    self._answer_ping(conn, conn.payload)
-                elif event in (NEED_DATA, CLOSE):
-                    break
-            else:
-                self._schedule_pump()
-        except WebSocketError as error:
-            self._fail(error.close_code, str(error))
-            return
-        if event == CLOSE:
-            self._closed_by_peer(conn.close_code, conn.close_reason)
-            return
-        self._hold(event != NEED_DATA)
-        if event == NEED_DATA and self._eof:
-            self._end_at_eof()
-        elif cycle.queued_messages:
-            cycle.wake()
+        for _ in range(EVENTS_PER_TURN):
+            if self._state == OPEN and (cycle.queued_messages >= max_queue or cycle.queued_bytes >= HIGH_WATER_BYTES):
+                return event
+            event = conn.next_event()
+            if event in (TEXT, BINARY):
+                # After our close frame they are dropped (RFC 6455 1.4).
+                if self._state == OPEN:
+                    cycle.feed_message(conn.message)
+            elif event == PING:
+                self._answer_ping(conn, conn.payload)
+            elif event in (NEED_DATA, CLOSE):
+                return event
+        self._schedule_pump()
+        return event
 
     def _schedule_pump(self) -> None:
         if not self._pump_scheduled:
