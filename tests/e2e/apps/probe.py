@@ -16,7 +16,19 @@ from typing import Any
 
 PROBE_PATH = "/__probe__"
 #: Objects a server keeps per connection or per request, by class name: what must not outlive its client.
-WATCHED = frozenset({"HTTP1Protocol", "HTTPCycle", "RequestParser", "Transport", "PollerTransport"})
+WATCHED = frozenset(
+    {
+        "HTTP1Protocol",
+        "HTTPCycle",
+        "PollerTransport",
+        "RequestParser",
+        "Transport",
+        "WebSocketConnection",
+        "WebSocketCycle",
+        "WebSocketProtocol",
+        "WebSocketSession",
+    }
+)
 
 
 def descriptors() -> Counter[str]:
