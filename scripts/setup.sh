@@ -84,6 +84,17 @@ install_dependencies() {
     touch "$stamp"
 }
 
+# A browser for the tests that want a real one; without it they are skipped, and pytest says so. It is large, and tried once.
+find_browser() {
+    if [ "$kind" != dev ] || [ "${PICOCORN_BROWSER:-}" = no ] || [ -e "$venv/.browser-asked" ]; then return; fi
+    for candidate in chromium chromium-browser google-chrome google-chrome-stable chrome; do
+        if command -v "$candidate" >/dev/null; then return; fi
+    done
+    touch "$venv/.browser-asked"
+    if has_apt && apt_install chromium; then return; fi
+    say "no Chromium: the tests that need a browser are skipped (Debian: apt-get install chromium)"
+}
+
 # Always asked: setup.py compares time stamps itself, and a compiler may have arrived.
 build() {
     "$venv/bin/python" setup.py -q build_ext --inplace ||
@@ -94,4 +105,5 @@ find_python
 make_venv
 find_headers
 install_dependencies
+find_browser
 build
