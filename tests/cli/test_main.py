@@ -28,9 +28,9 @@ SAMPLES: dict[str, tuple[str, Any]] = {
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What `run()` was called with, instead of running."""
+    """What `run_command()` was called with, instead of running."""
     calls: list[dict[str, Any]] = []
-    monkeypatch.setattr("picocorn.server.run.run", lambda app, **options: calls.append({"app": app, **options}))
+    monkeypatch.setattr("picocorn.server.run.run_command", lambda app, **options: calls.append({"app": app, **options}))
     for prefix in ("PICOCORN_", "UVICORN_"):
         for name in declared():
             monkeypatch.delenv(prefix + name.upper(), raising=False)
@@ -152,7 +152,7 @@ def test_one_line_for_what_is_wrong(args: list[str], line: str, ran: list[Any]) 
 
 
 def test_unknown_options(ran: list[Any]) -> None:
-    for unknown in ("--no-such-option", "--ws", "--workers", "--reload", "--ssl-keyfile", "--http2"):
+    for unknown in ("--no-such-option", "--ssl-keyfile", "--http2"):
         result = invoke("m:a", unknown)
         assert result.exit_code == 2
         assert re.match(rf"Error: No such option:? '?{unknown}", result.stderr)

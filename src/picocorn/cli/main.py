@@ -35,13 +35,13 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) 
 
 
 def _main(app: str, app_dir: str | None, **options: Any) -> None:
-    from ..server.run import run
+    from ..server.run import run_command
 
     if options.get("log_config") is None:
         # Not given: the default stands in the declaration.
         del options["log_config"]
     try:
-        run(app, app_dir=app_dir or "", **options)
+        run_command(app, app_dir=app_dir or "", **options)
     except ConfigError as error:
         raise OneLineError(str(error), click.get_current_context()) from error
 

@@ -25,11 +25,12 @@ from .importer import import_from_string
 from .log_config import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, apply_level, apply_log_config, silence_access_log
 from .loop import get_loop_factory
 from .message_logger import MessageLoggerMiddleware
-from .options import Settings
+from .options import Settings, check
+from .recycling import check_platform
 from .sockets import adopt_fd, bind_tcp, bind_unix, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = [
     "HTTP_PROTOCOLS",
@@ -110,7 +111,23 @@ class Config(Settings):
             self._load_env_file()
         if self.forwarded_allow_ips is None:
             self.forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", DEFAULT_TRUSTED)
+        self._settle_workers()
         self._settle_renamed()
+
+    def _settle_workers(self) -> None:
+        """`workers` as a number, and whether a supervisor is needed for it or for another option."""
+        #: whether --workers was given
+        self.workers_given = self.workers is not None
+        variable = os.environ.get("WEB_CONCURRENCY", "")
+        if self.workers is None and variable:
+            try:
+                self.workers = check("workers", int(variable))
+            except (ValueError, ConfigError):
+                raise ConfigError(f"Invalid value for WEB_CONCURRENCY: {variable!r} is no number of workers.") from None
+        self.workers = self.workers or 1
+        check_platform(int(self.limit_worker_rss or 0))
+        needed = self.workers > 1 or self.limit_worker_lifetime or self.limit_worker_rss or self.timeout_worker_hung
+        self.needs_supervisor = bool(needed)
 
     def _settle_renamed(self) -> None:
         """Understand uvicorn's names for what has another one here, and say so."""
@@ -171,7 +188,7 @@ class Config(Settings):
     @property
     def use_subprocess(self) -> bool:
         """Whether the application runs in other processes than this one."""
-        return False
+        return self.needs_supervisor
 
     @property
     def limits(self) -> HTTP1Limits:
@@ -349,6 +366,17 @@ class Config(Settings):
         log_running(shown, where)
         sock.set_inheritable(True)
         return sock
+
+
+def log_listening(config: Config, sockets: Sequence[socket.socket]) -> None:
+    """Say where a server with this configuration listens."""
+    if config.fd is not None:
+        log_running("socket %s", str(sockets[0].getsockname()))
+    elif config.uds is not None:
+        log_running("unix socket %s", config.uds)
+    else:
+        scheme = "https" if config.is_ssl else "http"
+        log_running("%s", describe(scheme, config.host, sockets[0].getsockname()[1]))
 
 
 def log_running(shown: str, where: str) -> None:

@@ -1,5 +1,6 @@
 """How a server comes to its end: connections wind up, tasks finish, and what does not is ended. Knows connections, no sockets.
 
+0. for a while, answers announce that their connections close, and idle connections may ask once more (`wind_down`)
 1. every connection is told to shut down: idle ones close, busy ones close after their response
 2. wait for connections, then for tasks
 3. at the timeout: disconnect what is left, so that applications which wait for their client can end by themselves
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..connection.context import ServerState
 
-__all__ = ["LAST_STEPS_SECONDS", "drain", "end_what_is_left"]
+__all__ = ["LAST_STEPS_SECONDS", "drain", "end_what_is_left", "wind_down"]
 
 logger = logging.getLogger("picocorn.error")
 
 POLL_SECONDS = 0.1
+#: While clients are let known that the server ends.
+WIND_DOWN_POLL_SECONDS = 0.01
 #: For applications that were told that their client has gone.
 DISCONNECT_SECONDS = 0.5
 #: For tasks that were cancelled.
@@ -30,6 +33,18 @@ CANCEL_SECONDS = 1.0
 LAST_STEPS_SECONDS = DISCONNECT_SECONDS + CANCEL_SECONDS + 2.5
 
 CANCEL_MESSAGE = "Task cancelled, timeout graceful shutdown exceeded"
+
+
+async def wind_down(state: ServerState, seconds: float, forced: Callable[[], bool]) -> None:
+    """Have every answer announce that its connection closes (RFC 9112 9.6), and wait until all have closed; `seconds` at most.
+
+    A client cannot tell a connection that was closed while its request was on the way from one that has lost its request. So
+    connections are not closed here: they end with an answer, or by their own idle timeout.
+    """
+    state.winding_down = True
+    times = int(seconds / WIND_DOWN_POLL_SECONDS)
+    if times:
+        await _until(lambda: not state.connections or forced(), times, WIND_DOWN_POLL_SECONDS)
 
 
 async def drain(state: ServerState, timeout_seconds: float | None, forced: Callable[[], bool]) -> None:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: Help pages and docs show the options in these groups, in this order.
-GROUPS = ("Application", "Binding", "Server", "Limits", "Timeouts", "WebSocket", "Responses", "Proxies", "Logging")
+GROUPS = ("Application", "Binding", "Processes", "Server", "Limits", "Timeouts", "WebSocket", "Responses", "Proxies", "Logging")
 
 LOOP_CHOICES = ("auto", "asyncio", "uvloop", "none")
 #: `httptools` and `h11` are uvicorn's names for its fast and its pure parser.
@@ -210,6 +210,24 @@ class Settings:
             help="What the application speaks. wsgi runs it in threads (needs a2wsgi).",
         ),
     )
+    workers: int | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="integer",
+            minimum=1,
+            shown_default="$WEB_CONCURRENCY, or one process without a supervisor",
+            group="Processes",
+            help="Worker processes, started and watched over by a supervisor.",
+        ),
+    )
+    socket_balance: str = dataclasses.field(
+        default="shared",
+        metadata=about(
+            choices=("shared", "reuseport"),
+            group="Processes",
+            help="How connections get to workers: all accept on shared sockets, or the kernel spreads them over one socket each.",
+        ),
+    )
     proxy_headers: bool = dataclasses.field(
         default=True,
         metadata=about(kind="switch", group="Proxies", help="Believe X-Forwarded-Proto and X-Forwarded-For of trusted proxies."),
@@ -235,11 +253,29 @@ class Settings:
         default=None, metadata=about(kind="integer", minimum=1, group="Limits", help="Running requests; more are answered 503.")
     )
     limit_max_requests: int | None = dataclasses.field(
-        default=None, metadata=about(kind="integer", minimum=1, group="Limits", help="Requests after which the process ends.")
+        default=None,
+        metadata=about(
+            kind="integer", minimum=1, group="Limits", help="Requests after which the process ends, or the worker is replaced."
+        ),
     )
     limit_max_requests_jitter: int = dataclasses.field(
         default=0,
         metadata=about(kind="integer", minimum=0, group="Limits", help="Add a random number up to this to limit-max-requests."),
+    )
+    limit_worker_lifetime: float | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="seconds",
+            minimum=0,
+            group="Processes",
+            help="Time after which a worker is replaced, plus up to a tenth. 0 means no limit.",
+        ),
+    )
+    limit_worker_rss: int | str | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="size", minimum=0, group="Processes", help="Resident memory beyond which a worker is replaced. 0 means no limit."
+        ),
     )
     limit_request_line: int | str = dataclasses.field(
         default=_LIMITS.request_line_bytes,
@@ -299,6 +335,25 @@ class Settings:
             minimum=0,
             group="Timeouts",
             help="For running requests to end once the server is told to stop. 0 means for ever.",
+        ),
+    )
+    timeout_worker_healthcheck: float = dataclasses.field(
+        default=5,
+        metadata=about(
+            kind="seconds",
+            minimum=0,
+            group="Processes",
+            help="Without a sign of life from a worker's event loop; then the log says so. Also for a replacement to get ready, "
+            "unless twice the time that workers took so far is longer.",
+        ),
+    )
+    timeout_worker_hung: float = dataclasses.field(
+        default=0,
+        metadata=about(
+            kind="seconds",
+            minimum=0,
+            group="Processes",
+            help="Without a sign of life from a worker's event loop; then the worker is killed and replaced. 0 means never.",
         ),
     )
     timeout_notify: float = dataclasses.field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import socket
 import sys
 import types
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from ..base.errors import ConfigError
 from .config import STARTUP_FAILURE, Config
 from .server import Server
 
-__all__ = ["run"]
+__all__ = ["run", "run_command", "serve", "serve_here"]
 
 logger = logging.getLogger("picocorn.error")
 
@@ -56,12 +57,59 @@ def run(app: Any, *args: Any, app_dir: str | None = None, **options: Any) -> Non
     """
     if app_dir is not None:
         sys.path.insert(0, app_dir)
-    config = Config(app, *args, **options)
-    server = Server(config)
+    serve(lambda: Config(app, *args, **options))
+
+
+def run_command(app: str, app_dir: str, **options: Any) -> None:
+    """As `run()`, for the command line: there, `--workers 1` asks for a supervisor with one worker."""
+    sys.path.insert(0, app_dir)
+    serve(lambda: Config(app, **options), supervise_one=True)
+
+
+def serve(make_config: Callable[[], Config], supervise_one: bool = False) -> None:
+    """As `run()`, with the configuration that `make_config()` gives: it is called again when the server is told to read it anew.
+
+    `supervise_one`: workers=1 means one worker and its supervisor. Programs that call `run()` get no second process for it.
+    """
+    if _is_being_spawned():
+        # A script that calls run() as soon as it is imported, in one of the workers that it has started.
+        return
+    environment = dict(os.environ)
+    config = make_config()
+    if config.needs_supervisor or (supervise_one and config.workers_given):
+        supervise(config, make_config, environment)
+    else:
+        serve_here(Server(config))
+
+
+def _is_being_spawned() -> bool:
+    """Whether this is a process of multiprocessing's that is still importing the main module."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and getattr(process.current_process(), "_inheriting", False)
+
+
+def supervise(config: Config, make_config: Callable[[], Config], environment: dict[str, str]) -> None:
+    """Serve with worker processes. `environment` is that from before the configuration was made."""
+    if not isinstance(config.app, str):
+        logger.warning("You must pass the application as an import string to enable 'reload' or 'workers'.")
+        sys.exit(STARTUP_FAILURE)
+    if os.name != "posix":
+        raise ConfigError("Invalid value for '--workers': more than one process needs a POSIX system.")
+    from .generation import first_generation
+    from .supervisor import Supervisor
+
+    code = Supervisor(first_generation(config, make_config, environment)).run()
+    if code:
+        sys.exit(code)
+
+
+def serve_here(server: Server, sockets: list[socket.socket] | None = None) -> None:
+    """Serve in this process until told to stop. Exits (3) when the server could not start. Raises ConfigError."""
+    config = server.config
     try:
         # Before there is a loop: applications may make their own while they are imported, or ask for none.
         config.load_app()
-        server.run()
+        server.run(sockets)
     except KeyboardInterrupt:
         pass
     except ConfigError:

@@ -22,13 +22,13 @@ from typing import Any
 
 from ..asgi.lifespan import LifespanOff, LifespanOn
 from ..base.errors import ImportFromStringError
-from .config import STARTUP_FAILURE, Config, log_running
-from .drain import LAST_STEPS_SECONDS, drain
+from .config import STARTUP_FAILURE, Config, log_listening
+from .drain import LAST_STEPS_SECONDS, drain, wind_down
 from .formatters import style
 from .listeners import ServerState, open_listeners, own_sockets
 from .log_shortcut import LineShortcut
 from .signals import HANDLED_SIGNALS, Watchdog, flush_output, handlers
-from .sockets import UnixSocketFile, describe
+from .sockets import UnixSocketFile
 
 __all__ = ["HANDLED_SIGNALS", "STARTUP_FAILURE", "Server", "ServerState"]
 
@@ -133,6 +133,7 @@ class Server:
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the application's start-up, then listen. Exits (3) if it cannot listen, after the application's shutdown."""
+        self.server_state.winding_down = False
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             self.should_exit = True
@@ -155,7 +156,7 @@ class Server:
             sys.exit(STARTUP_FAILURE)
         if sockets is None:
             # Who brings sockets along has said so when they were bound.
-            self._log_started_message(listening)
+            log_listening(self.config, listening)
         self.started = True
 
     async def main_loop(self) -> None:
@@ -176,6 +177,8 @@ class Server:
             should_exit = await self.on_tick(counter)
 
     def _wake_soon(self) -> None:
+        # Every answer from now on announces that its connection closes: who has read that does not ask here again.
+        self.server_state.winding_down = True
         # What has arrived by now is accepted and read first: a request that was sent before the signal is answered.
         asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._woken.set)
 
@@ -202,13 +205,15 @@ class Server:
                 if now - self.last_notified > self.config.timeout_notify:
                     self.last_notified = now
                     await self.config.callback_notify()
-        if self.should_exit:
-            return True
+        return self.should_exit or self.has_reached_its_limit()
+
+    def has_reached_its_limit(self) -> bool:
+        """Whether the server has done all that `limit_max_requests` lets it do."""
         limit = self.limit_max_requests
-        if limit is not None and self.server_state.total_requests >= limit:
-            logger.warning("Maximum request limit of %d exceeded. Terminating process.", limit)
-            return True
-        return False
+        if limit is None or self.server_state.total_requests < limit:
+            return False
+        logger.warning("Maximum request limit of %d exceeded. Terminating process.", limit)
+        return True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, let what runs finish, end what does not, then run the application's shutdown."""
@@ -218,17 +223,23 @@ class Server:
         for sock in sockets or ():
             sock.close()
         self._remove_socket_file()
-        timeout = self.config.timeout_graceful_shutdown
+        timeout = await self.let_clients_know(self.config.timeout_graceful_shutdown)
         await drain(self.server_state, timeout, lambda: self.force_exit)
         for server in self.servers:
             with contextlib.suppress(TimeoutError):
                 # asyncio's own servers wait for their connections too, from Python 3.12 on; these have been waited for.
                 await asyncio.wait_for(server.wait_closed(), CLOSE_SECONDS)
         if not self.force_exit:
-            await self._shutdown_lifespan(timeout)
+            await self.shutdown_lifespan(self.config.timeout_graceful_shutdown)
         self._close_access_log()
 
-    async def _shutdown_lifespan(self, timeout_seconds: float | None) -> None:
+    async def let_clients_know(self, timeout_seconds: float | None) -> float | None:
+        """Have answers announce the end for a moment, before connections are closed. Returns what is left of the timeout."""
+        await wind_down(self.server_state, SETTLE_SECONDS, lambda: self.force_exit)
+        return timeout_seconds
+
+    async def shutdown_lifespan(self, timeout_seconds: float | None) -> None:
+        """Run the application's shutdown. If signals have asked for the end, the process ends when it does not."""
         if self._watchdog.armed and timeout_seconds:
             # It gets as much time as the requests had.
             self._watchdog.disarm()
@@ -286,16 +297,6 @@ class Server:
         if self._socket_file is not None:
             self._socket_file.remove()
             self._socket_file = None
-
-    def _log_started_message(self, listening: Sequence[socket.socket]) -> None:
-        config = self.config
-        if config.fd is not None:
-            log_running("socket %s", str(listening[0].getsockname()))
-        elif config.uds is not None:
-            log_running("unix socket %s", config.uds)
-        else:
-            scheme = "https" if config.is_ssl else "http"
-            log_running("%s", describe(scheme, config.host, listening[0].getsockname()[1]))
 
 
 def _log_process(text: str, process_id: int) -> None:

@@ -15,8 +15,10 @@ __all__ = ["UnixSocketFile", "adopt_fd", "bind_tcp", "bind_unix", "describe"]
 UNIX_SOCKET_MODE = 0o666
 
 
-def bind_tcp(host: str | None, port: int) -> list[socket.socket]:
+def bind_tcp(host: str | None, port: int, reuse_port: bool = False) -> list[socket.socket]:
     """Bind to every address that `host` has; None or "" means all interfaces. Port 0 picks one port for all of them.
+
+    `reuse_port` allows more sockets with this option to be bound to the same (SO_REUSEPORT).
 
     Raises OSError that names the address.
     """
@@ -41,7 +43,7 @@ def bind_tcp(host: str | None, port: int) -> list[socket.socket]:
             sockets.append(sock)
             if port == 0 and len(sockets) > 1:
                 address = (address[0], sockets[0].getsockname()[1], *address[2:])
-            _bind(sock, address)
+            _bind(sock, address, reuse_port)
     except BaseException:
         for sock in sockets:
             sock.close()
@@ -49,10 +51,12 @@ def bind_tcp(host: str | None, port: int) -> list[socket.socket]:
     return sockets
 
 
-def _bind(sock: socket.socket, address: tuple[object, ...]) -> None:
+def _bind(sock: socket.socket, address: tuple[object, ...], reuse_port: bool) -> None:
     if os.name == "posix" and sys.platform != "cygwin":
         # On Windows the option means something else: two servers on one port.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse_port:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if sock.family == socket.AF_INET6 and hasattr(socket, "IPPROTO_IPV6"):
         # The IPv4 half of "all interfaces" has a socket of its own.
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -1,0 +1,116 @@
+"""Which sockets each worker accepts on: the same for all, or one of its own for each (SO_REUSEPORT).
+
+The supervisor holds all of them, open for as long as it lives: connections that a dead worker has not accepted yet wait for
+its replacement. Knows sockets and the options that lead to them; no process.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Sequence
+
+from ..base.errors import ConfigError
+from .config import Config
+from .listeners import own_sockets
+from .sockets import UnixSocketFile, bind_tcp
+
+__all__ = ["REUSEPORT", "SHARED", "Sockets"]
+
+SHARED = "shared"
+REUSEPORT = "reuseport"
+
+
+class Sockets:
+    """The sockets of a server with workers. Raises OSError if they cannot be bound, ConfigError for what this platform has not.
+
+    `inherited` are groups of sockets of a server that this one takes over from: then nothing is bound.
+    """
+
+    def __init__(self, config: Config, inherited: Sequence[Sequence[socket.socket]] = ()) -> None:
+        self._config = config
+        self._file: UnixSocketFile | None = None
+        #: one list of sockets for all workers, or one for each
+        self._groups: list[list[socket.socket]] = [list(group) for group in inherited]
+        self.is_shared = not _wants_reuseport(config) or (bool(inherited) and not _may_have_siblings(inherited[0]))
+        if inherited:
+            self._file = _file_of(inherited[0])
+        elif self.is_shared:
+            sockets, self._file = own_sockets(config)
+            self._groups.append(sockets)
+        else:
+            # Without the option first: it would bind beside another server of the same user, and take half its connections.
+            for probe in bind_tcp(config.host, config.port):
+                probe.close()
+            self._groups.append(bind_tcp(config.host, config.port, reuse_port=True))
+
+    @property
+    def all(self) -> list[socket.socket]:
+        """Every socket."""
+        return [sock for group in self._groups for sock in group]
+
+    @property
+    def groups(self) -> list[list[socket.socket]]:
+        """The sockets by worker, for a server that is to take over from this one."""
+        return self._groups
+
+    def for_workers(self, count: int) -> list[list[socket.socket]]:
+        """The sockets of each of `count` workers. Binds what is missing (OSError); none is ever closed while others are open."""
+        if self.is_shared:
+            return [self.all for _ in range(count)]
+        while len(self._groups) < count:
+            self._groups.append(self._bind_another())
+        # What was bound for workers that are no more still gets its share of the connections: somebody has to take them.
+        return [[sock for group in self._groups[number::count] for sock in group] for number in range(count)]
+
+    def _bind_another(self) -> list[socket.socket]:
+        bound: list[socket.socket] = []
+        try:
+            for sibling in self._groups[0]:
+                sock = socket.socket(sibling.family, sibling.type, sibling.proto)
+                bound.append(sock)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                if sock.family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.bind(sibling.getsockname())
+        except BaseException:
+            for sock in bound:
+                sock.close()
+            raise
+        return bound
+
+    def close(self, keep_file: bool = False) -> None:
+        """Close all; remove the file of a Unix socket unless `keep_file` (somebody else accepts on it). Again: does nothing."""
+        for sock in self.all:
+            sock.close()
+        self._groups.clear()
+        if self._file is not None and not keep_file:
+            self._file.remove()
+        self._file = None
+
+
+def _wants_reuseport(config: Config) -> bool:
+    if config.socket_balance != REUSEPORT:
+        return False
+    if not sys.platform.startswith("linux"):
+        # Elsewhere the option means that one of the sockets gets everything, or has another name.
+        raise ConfigError("Invalid value for '--socket-balance': reuseport needs Linux.")
+    if config.uds is not None or config.fd is not None:
+        raise ConfigError("Invalid value for '--socket-balance': reuseport needs --host and --port.")
+    return True
+
+
+def _may_have_siblings(group: Sequence[socket.socket]) -> bool:
+    return all(
+        sock.family in (socket.AF_INET, socket.AF_INET6) and sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+        for sock in group
+    )
+
+
+def _file_of(group: Sequence[socket.socket]) -> UnixSocketFile | None:
+    for sock in group:
+        path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
+        if path and isinstance(path, str):
+            return UnixSocketFile(path)
+    return None
