@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -54,6 +55,24 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--may-skip", action="store_true", help="a machine without the suite is no failure")
     parser.add_argument("--no-control", action="store_true", help="do not prove first that faults are found")
     return parser.parse_args()
+
+
+def new_folder() -> Path:
+    """A folder for logs and reports, which stay until the next run. Those of runs that are over go."""
+    for old in FOLDER.glob("run-*"):
+        if not _is_alive(int(old.name.removeprefix("run-"))):
+            shutil.rmtree(old, ignore_errors=True)
+    return FOLDER / f"run-{os.getpid()}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def shards_of(served: Served, cases: list[str], count: int, folder: Path) -> list[Shard]:
@@ -101,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
     python = open_environment()
     every = list_cases(python)
     cases = select(every, arguments.cases or (QUICK if arguments.quick else ("*",)))
-    folder = FOLDER / "run"
+    folder = new_folder()
     cores = os.cpu_count() or 1
     # Quick cases mostly wait for a second to pass; the others keep a core busy.
     jobs = arguments.jobs or (4 * cores if arguments.quick else cores + 1)

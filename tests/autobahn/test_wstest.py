@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -66,3 +67,13 @@ def test_a_machine_without_the_suite_hears_so_in_one_line(
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith(start)
     assert "PYTHON27" in line
+
+
+def test_reports_stay_until_the_next_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run, "FOLDER", tmp_path)
+    # No process has a number as high as that (Linux: 2^22).
+    over, running = tmp_path / "run-99999999", tmp_path / f"run-{os.getppid()}"
+    over.mkdir()
+    running.mkdir()
+    assert run.new_folder() == tmp_path / f"run-{os.getpid()}"
+    assert (over.exists(), running.exists()) == (False, True)

@@ -139,7 +139,7 @@ class Shard:
     testee: str
     url: str
     cases: Sequence[str]
-    #: for the spec, the reports and the log; made anew
+    #: for the spec, the reports and the log
     folder: Path
 
     @property
@@ -149,7 +149,6 @@ class Shard:
 
     def run(self, python: Path, timeout_seconds: float) -> str | None:
         """Run all cases; None, or what kept the client from ending as it should."""
-        shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         spec = {
             "options": {"failByDrop": False},
