@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine
 from types import ModuleType
 from typing import Any
@@ -44,6 +45,9 @@ class FakeTransport:
         self.closing = False  # close() or abort()
         self.aborted = False
         self.lost = False
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self.info.get(name, default)
@@ -123,11 +127,16 @@ class Connection:
 
     def __init__(self, bench: Bench, context: Any, *, tls: bool = False, info: dict[str, Any] | None = None) -> None:
         self.bench = bench
-        self.protocol = bench.room("connection.http1").HTTP1Protocol(context)
+        protocol = bench.room("connection.http1").HTTP1Protocol(context)
         info = info if info is not None else {"peername": ("10.0.0.1", 4242), "sockname": ("127.0.0.1", 8000)}
-        self.transport = FakeTransport(bench.loop, self.protocol, info, tls)
-        self.protocol.connection_made(self.transport)
+        self.transport = FakeTransport(bench.loop, protocol, info, tls)
+        protocol.connection_made(self.transport)
         self._taken = 0
+
+    @property
+    def protocol(self) -> Any:
+        """Who has the connection: after an upgrade another than before."""
+        return self.transport.protocol
 
     def send(self, *pieces: bytes) -> Connection:
         """Bytes arrive, in so many pieces."""
@@ -171,9 +180,9 @@ class Bench:
         self.unhandled: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda _, context: self.unhandled.append(context))
 
-    def context(self, app: Any, *, app_state: Any = None, limits: Any = None, **options: Any) -> Any:
+    def context(self, app: Any, *, app_state: Any = None, limits: Any = None, websocket: bool = False, **options: Any) -> Any:
         self.apps.append(app)
-        return self.room("connection.context").ConnectionContext(
+        context = self.room("connection.context").ConnectionContext(
             app=app,
             loop=self.loop,
             server_state=self.state,
@@ -181,6 +190,9 @@ class Bench:
             limits=limits or HTTP1Limits(),
             **options,
         )
+        if websocket:
+            context.websocket = functools.partial(self.room("connection.websocket_http1").WebSocketProtocol, context)
+        return context
 
     def connect(self, app: Any, *, tls: bool = False, info: Any = None, context: Any = None, **options: Any) -> Connection:
         connection = Connection(self, context or self.context(app, is_tls=tls, **options), tls=tls, info=info)

@@ -19,6 +19,7 @@ cdef int OPEN
 cdef int CLOSING
 cdef int ENDED
 cdef int EVENTS_PER_TURN
+cdef int PATIENT_TURNS
 cdef int ABNORMAL_CLOSURE
 cdef int SERVICE_RESTART
 cdef int INTERNAL_ERROR
@@ -45,6 +46,8 @@ cdef class WebSocketSession(WebSocketWire):
     cdef bint _held
     cdef bint _pump_scheduled
     cdef bint _received
+    cdef Py_ssize_t _left_messages
+    cdef int _patient_turns
     cdef Py_ssize_t _unsent_bytes
     cdef double _step_seconds
     cdef double _to_ping_seconds
@@ -57,7 +60,7 @@ cdef class WebSocketSession(WebSocketWire):
     cpdef object feed_eof(self)
     @cython.locals(conn=WebSocketConnection)
     cpdef object writable(self)
-    @cython.locals(cycle=WebSocketCycle)
+    @cython.locals(conn=WebSocketConnection, cycle=WebSocketCycle)
     cpdef object lost(self)
     cpdef object on_deadline(self, int kind)
     cpdef object shutdown(self)
@@ -80,6 +83,8 @@ cdef class WebSocketSession(WebSocketWire):
     cpdef object pump(self)
     @cython.locals(max_queue=Py_ssize_t, event=int, _=int)
     cdef int _take_events(self, WebSocketConnection conn, WebSocketCycle cycle) except -2
+    @cython.locals(queued=Py_ssize_t)
+    cdef bint _is_still_taking(self, WebSocketCycle cycle) except -1
     cdef object _schedule_pump(self)
     @cython.locals(early=list)
     cdef object _keep(self, bytes data)

@@ -39,6 +39,8 @@ ENDED = 4
 
 #: Frames that one turn of the loop looks at: messages are held to `max_queue`, but a read may bring 40,000 pings.
 EVENTS_PER_TURN = 256
+#: For an application that takes its messages by way of tasks and queues of a framework, at the end: turns for each of them.
+PATIENT_TURNS = 10
 
 #: What the handshake says is the server's to say: fields that an application may not send with `websocket.accept`.
 SERVERS_FIELDS = frozenset(
@@ -73,6 +75,8 @@ class WebSocketSession(WebSocketWire):
         "_eof",
         "_extension_offers",
         "_held",
+        "_left_messages",
+        "_patient_turns",
         "_pong",
         "_pump_scheduled",
         "_received",
@@ -107,6 +111,9 @@ class WebSocketSession(WebSocketWire):
         #: the payload of the last ping that came while the output was blocked
         self._pong: bytes | None = None
         self._pump_scheduled = False
+        #: messages that were left in the last turn after the end, and since how many turns
+        self._left_messages = 0
+        self._patient_turns = 0
         #: the status of a response of the application's own, until it has been logged
         self._status = 0
         #: bytes have come since the last look at the silence, and what was unsent at that time
@@ -148,9 +155,11 @@ class WebSocketSession(WebSocketWire):
             self._state = ENDED
             self._carrier.abort()
             self._tell(ABNORMAL_CLOSURE, "")
-        elif not (self._held and self._conn is not None):
-            # Else there are messages from before the end, and maybe the close frame.
+        elif self._conn is None:
             self._end_at_eof()
+        elif not self._held:
+            # Else there are messages from before the end to be taken first, and maybe the close frame.
+            self.pump()
 
     def writable(self) -> None:
         """The output is no longer blocked."""
@@ -163,11 +172,16 @@ class WebSocketSession(WebSocketWire):
     def lost(self) -> None:
         """The carrier is gone, for whatever reason. Repeats are harmless."""
         cycle = self._cycle
+        conn = self._conn
         self._cycle = None
         self._conn = None
         self._early = None
         self._state = ENDED
-        if cycle is not None:
+        if cycle is None:
+            return
+        if conn is not None and conn.close_received:
+            cycle.feed_close(conn.close_code, conn.close_reason)
+        else:
             cycle.disconnect(ABNORMAL_CLOSURE)
 
     def on_deadline(self, kind: int) -> None:
@@ -305,20 +319,22 @@ class WebSocketSession(WebSocketWire):
         if conn is None or cycle is None:
             return
         error: WebSocketError | None = None
-        event = TEXT
-        try:
-            event = self._take_events(conn, cycle)
-        except WebSocketError as raised:
-            error = raised
+        event = CLOSE
+        if not conn.close_received:
+            try:
+                event = self._take_events(conn, cycle)
+            except WebSocketError as raised:
+                error = raised
         ends = error is not None or event == CLOSE or (event == NEED_DATA and self._eof)
         if not ends:
             self._hold(event != NEED_DATA)
         if cycle.queued_messages:
-            # At an end too: what came before it may still be answered (RFC 6455 5.5.1).
             cycle.wake()
         if not ends or self._conn is not conn:
             return
-        if error is not None:
+        if self._is_still_taking(cycle):
+            self._schedule_pump()
+        elif error is not None:
             self._fail(error.close_code, str(error))
         elif event == CLOSE:
             self._closed_by_peer(conn.close_code, conn.close_reason)
@@ -343,6 +359,17 @@ class WebSocketSession(WebSocketWire):
                 return event
         self._schedule_pump()
         return event
+
+    def _is_still_taking(self, cycle: WebSocketCycle) -> bool:
+        """Whether the application is about to answer what came before the end: we may wait for that (RFC 6455 5.5.1)."""
+        queued = cycle.queued_messages
+        if not queued or self._state != OPEN:
+            return False
+        if queued != self._left_messages:
+            self._left_messages = queued
+            self._patient_turns = 0
+        self._patient_turns += 1
+        return self._patient_turns <= PATIENT_TURNS
 
     def _schedule_pump(self) -> None:
         if not self._pump_scheduled:
