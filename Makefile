@@ -68,9 +68,7 @@ c-test:
 	@$(MAKE) -s -C csrc/test check
 
 fuzz: dev
-	@set -e; for target in $(wildcard fuzz/twins_*.py); do \
-	    echo "$$target, $(FUZZ_SECONDS) s"; $(BIN)/python "$$target" --seconds $(FUZZ_SECONDS); done
-	@if [ -e fuzz/Makefile ]; then $(MAKE) -s -C fuzz run FUZZ_SECONDS=$(FUZZ_SECONDS); fi
+	@PATH="$(abspath $(BIN)):$$PATH" sh fuzz/run.sh $(FUZZ_SECONDS)
 
 abuse: dev
 	@$(BIN)/python -m pytest -m abuse $(ARGS)

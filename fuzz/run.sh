@@ -6,7 +6,10 @@ set -eu
 seconds=${1:-60}
 here=$(dirname "$0")
 
-python "$here/twins_http1.py" --seconds "$seconds"
+for target in "$here"/twins_*.py; do
+    echo "$target, $seconds s"
+    python "$target" --seconds "$seconds"
+done
 
 apt_install() {
     [ -r /etc/debian_version ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null || return 1
@@ -22,7 +25,7 @@ if command -v clang > /dev/null && ! has_runtime; then
     apt_install "libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev" || true
 fi
 if ! command -v clang > /dev/null || ! has_runtime; then
-    echo "fuzz: no clang with libFuzzer here: the C target was not run (Debian 12: apt-get install clang libclang-rt-14-dev)" >&2
+    echo "fuzz: no clang with libFuzzer here: the C targets were not run (Debian 12: apt-get install clang libclang-rt-14-dev)" >&2
     exit 1
 fi
-make -s -C "$here" http1 SECONDS="$seconds" PYTHON=python
+make -s -C "$here" run SECONDS="$seconds" PYTHON=python

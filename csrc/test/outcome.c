@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- texts and lists ------------------------------------------------------------------------------------------------ */
+/* --- lists ---------------------------------------------------------------------------------------------------------- */
 
 static void *grow(void *memory, size_t bytes) {
     void *grown = realloc(memory, bytes);
@@ -14,31 +14,6 @@ static void *grow(void *memory, size_t bytes) {
         abort();
     }
     return grown;
-}
-
-void text_add(struct text *text, const void *bytes, size_t length) {
-    if (length == 0) {
-        return;
-    }
-    if (text->length + length > text->capacity) {
-        text->capacity = 2 * text->capacity + length;
-        text->bytes = grow(text->bytes, text->capacity);
-    }
-    memcpy(text->bytes + text->length, bytes, length);
-    text->length += length;
-}
-
-void text_add_string(struct text *text, const char *string) {
-    text_add(text, string, strlen(string));
-}
-
-void text_clear(struct text *text) {
-    free(text->bytes);
-    *text = (struct text){0};
-}
-
-int text_equal(const struct text *a, const struct text *b) {
-    return a->length == b->length && (a->length == 0 || memcmp(a->bytes, b->bytes, a->length) == 0);
 }
 
 void pairs_add(struct pairs *pairs, struct text name, struct text value) {

@@ -7,17 +7,7 @@
 #define PC_TEST_OUTCOME_H
 
 #include "../http1.h"
-
-struct text {
-    uint8_t *bytes;
-    size_t length;
-    size_t capacity;
-};
-
-void text_add(struct text *text, const void *bytes, size_t length);
-void text_add_string(struct text *text, const char *string);
-void text_clear(struct text *text);
-int text_equal(const struct text *a, const struct text *b);
+#include "text.h"
 
 struct pair {
     struct text name;
