@@ -116,6 +116,12 @@ class WebSocketProtocol(StreamConnection):
         if session is not None:
             session.shutdown()
 
+    def wind_down(self) -> None:
+        """End the WebSocket by a close handshake if it is open: its client may come again, and has no answer to wait for."""
+        session = self._session
+        if session is not None and self._conn is None:
+            session.shutdown()
+
     def disconnect(self) -> None:
         """End the connection now: the application sees its client gone."""
         session = self._session

@@ -42,6 +42,11 @@ async def wind_down(state: ServerState, seconds: float, forced: Callable[[], boo
     connections are not closed here: they end with an answer, or by their own idle timeout.
     """
     state.winding_down = True
+    for connection in list(state.connections):
+        # WebSockets have no next answer to announce anything with.
+        begin = getattr(connection, "wind_down", None)
+        if begin is not None:
+            begin()
     times = int(seconds / WIND_DOWN_POLL_SECONDS)
     if times:
         await _until(lambda: not state.connections or forced(), times, WIND_DOWN_POLL_SECONDS)
