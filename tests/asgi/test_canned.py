@@ -21,7 +21,7 @@ def test_every_answer_is_whole_and_the_last(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(400, b"Invalid HTTP request received."), (500, b"Internal Server Error"), (503, b"Service Unavailable")],
+    [(400, b"Invalid HTTP request received."), (403, b""), (500, b"Internal Server Error"), (503, b"Service Unavailable")],
 )
 def test_texts_that_others_compare_with(status: int, body: bytes) -> None:
     assert canned_response(status, "the detail")[2] == body
@@ -30,6 +30,19 @@ def test_texts_that_others_compare_with(status: int, body: bytes) -> None:
 def test_detail_or_phrase() -> None:
     assert canned_response(431, "Too many fields.")[2] == b"Too many fields."
     assert canned_response(431)[2] == b"Request Header Fields Too Large"
+
+
+def test_upgrade_required_says_to_what() -> None:
+    _status, headers, body = canned_response(426, "Version 8 is not spoken.")
+    assert body == b"Version 8 is not spoken."
+    # RFC 6455 4.4; RFC 9110 7.8: Upgrade is always named by Connection.
+    assert dict(headers) == {
+        b"content-type": b"text/plain; charset=utf-8",
+        b"content-length": b"24",
+        b"sec-websocket-version": b"13",
+        b"upgrade": b"websocket",
+        b"connection": b"close, upgrade",
+    }
 
 
 def test_answers_share_nothing() -> None:

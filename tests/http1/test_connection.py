@@ -534,6 +534,20 @@ def test_refusal_is_a_plain_last_response(connect: Any, before: bytes) -> None:
     assert not connection.keep_alive
 
 
+def test_upgrade_ends_http(connect: Any) -> None:
+    connection = connect(request(b"GET", b"connection: upgrade", b"upgrade: x"))
+    with pytest.raises(LocalProtocolError):
+        connection.write_upgrade([(b"upgrade", b"x\r\ny: z")], b"")
+    assert not connection.response_started
+    # A head that was held is forgotten.
+    connection.write_head(200, [], b"")
+    assert connection.write_upgrade([(b"upgrade", b"x"), (b"X-Y", b"z")], b"date: now\r\n") == (
+        b"HTTP/1.1 101 Switching Protocols\r\ndate: now\r\nupgrade: x\r\nX-Y: z\r\n\r\n"
+    )
+    assert (connection.response_started, connection.response_complete, connection.keep_alive) == (True, True, False)
+    assert not connection.discard_head()
+
+
 def test_fresh_connection_owes_nothing(connect: Any) -> None:
     connection = connect()
     assert connection.request_complete

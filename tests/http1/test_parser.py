@@ -214,6 +214,21 @@ def test_buffered_bytes_counts_what_no_event_has_consumed(parser: Any) -> None:
     assert (parser.next_event(), parser.buffered_bytes()) == (DATA, 0)
 
 
+def test_the_rest_is_given_up(parser: Any) -> None:
+    assert parser.take_rest() == b""
+    for before, behind in (((), GET + b"fra"), ((GET[:9],), GET[9:] + b"fra"), ((GET[:9], GET[9:-1]), GET[-1:])):
+        for piece in before:
+            parser.feed(piece)
+            assert parser.next_event() == NEED_DATA
+        parser.feed(behind)
+        assert parser.next_event() == HEAD
+        parser.feed(b"mes")
+        rest = parser.take_rest()
+        assert (type(rest), rest) == (bytes, (behind + b"mes").split(b"\n")[-1])
+        assert (parser.take_rest(), parser.buffered_bytes()) == (b"", 0)
+        assert parser.next_event() == END
+
+
 # -- errors and the end ------------------------------------------------------------------------------------------------
 
 

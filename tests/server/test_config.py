@@ -21,9 +21,12 @@ from picocorn.asgi.adapters import ASGI2Middleware, WSGIMiddleware
 from picocorn.asgi.lifespan import LifespanOff, LifespanOn
 from picocorn.asgi.proxy_headers import ProxyHeadersMiddleware
 from picocorn.base.errors import ConfigError
+from picocorn.base.limits import WebSocketLimits
 from picocorn.base.native import NATIVE
 from picocorn.connection.http1 import HTTP1Protocol
 from picocorn.connection.http1_py import HTTP1Protocol as PureHTTP1Protocol
+from picocorn.connection.websocket_http1 import WebSocketProtocol
+from picocorn.connection.websocket_http1_py import WebSocketProtocol as PureWebSocketProtocol
 from picocorn.server.config import STARTUP_FAILURE, Config
 from picocorn.server.log_config import LOGGING_CONFIG
 from picocorn.server.message_logger import MessageLoggerMiddleware
@@ -186,6 +189,52 @@ def test_protocol_classes(caplog: pytest.LogCaptureFixture) -> None:
     config = Config(app, http="asyncio:Nothing", log_config=None)
     said = failure(config.load, caplog)
     assert said == 'Error loading HTTP protocol class. Attribute "Nothing" not found in module "asyncio".'
+
+
+class CustomWebSocket: ...
+
+
+class OurHTTP(HTTP1Protocol): ...
+
+
+def test_websocket_classes(caplog: pytest.LogCaptureFixture) -> None:
+    for options, expected in (
+        ({}, WebSocketProtocol),
+        ({"ws": "pure"}, PureWebSocketProtocol),
+        ({"http": "pure"}, PureWebSocketProtocol),
+        ({"http": "pure", "ws": CustomWebSocket}, CustomWebSocket),
+        ({"ws": "none"}, None),
+        ({"ws": None}, None),
+        ({"interface": "wsgi"}, None),
+        ({"ws": "asyncio:Protocol"}, asyncio.Protocol),
+        ({"http": OurHTTP}, WebSocketProtocol),
+        # A protocol class written for uvicorn could not hand a connection on to ours.
+        ({"http": CustomProtocol}, None),
+        ({"http": CustomProtocol, "ws": "pure"}, None),
+        ({"http": CustomProtocol, "ws": CustomWebSocket}, CustomWebSocket),
+    ):
+        assert Config(app, log_config=None, **options).ws_protocol_class is expected, options
+    config = Config(app, ws="asyncio:Nothing", log_config=None)
+    said = failure(config.load, caplog)
+    assert said == 'Error loading WebSocket protocol class. Attribute "Nothing" not found in module "asyncio".'
+
+
+def test_uvicorns_websocket_names(caplog: pytest.LogCaptureFixture) -> None:
+    assert Config(app, ws="wsproto", log_config=None).ws_protocol_class is PureWebSocketProtocol
+    assert Config(app, ws="websockets-sansio", log_config=None).ws_protocol_class is WebSocketProtocol
+    native = "native" if NATIVE else "auto"
+    assert caplog.messages == [
+        "--ws wsproto is called --ws pure here.",
+        f"--ws websockets-sansio is called --ws {native} here.",
+    ]
+
+
+def test_limits_of_websockets() -> None:
+    options: dict[str, Any] = {"ws_max_size": 1000, "ws_max_queue": 5, "ws_ping_interval": None, "ws_ping_timeout": 3}
+    assert Config(app, log_config=None, **options).websocket_limits == WebSocketLimits(
+        max_size_bytes=1000, max_queue=5, ping_interval_seconds=0.0, ping_timeout_seconds=3
+    )
+    assert not Config(app, log_config=None, ws_per_message_deflate=False).websocket_limits.deflate
 
 
 @pytest.mark.parametrize(("lifespan", "expected"), [("auto", LifespanOn), ("on", LifespanOn), ("off", LifespanOff)])
