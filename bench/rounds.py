@@ -156,6 +156,8 @@ class Entrant:
             self.cell["cpu_us"].append(spent / 1000 / load.requests)
             self.cell["p50_us"].append(load.p50_us)
             self.cell["p99_us"].append(load.p99_us)
+            if load.client_busy is not None:
+                self.cell.setdefault("client_busy", []).append(load.client_busy)
             self._make_room()
 
     def finish(self) -> None:

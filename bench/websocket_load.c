@@ -1,7 +1,7 @@
 /* The WebSocket load generator: one thread, one epoll, many connections, and a mode that says what they do. Prints JSON.
  *
  * websocket_load --port PORT --mode MODE --message FILE [--sockets N] [--seconds S] [--depth D] [--binary] [--deflate] [--path P]
- *                [--stepped]
+ *                [--patience S] [--stepped]
  *
  * echo       each socket sends the message, awaits it, sends it again; --depth messages of each are on their way at a time
  * broadcast  the first socket sends, the application passes it on to all others; --depth messages are on their way at a time
@@ -9,9 +9,10 @@
  * idle       the sockets rest; then each has one echo
  *
  * Three lines: {"opened"} when all sockets are open, {"messages", "seconds", "per_second", "p50_us", "p99_us", "max_us",
- * "cpu_seconds"} after the load, {"errors", "error_count", "first_error"} after the close handshakes. "messages" are echoes,
+ * "cpu_seconds"} (its own) after the load, {"errors", "error_count", "first_error"} after the close handshakes. "messages" are echoes,
  * deliveries to one receiver, or whole connections. With --stepped a line has to come on stdin after each of the first two, so that
- * whoever started this can look at the server in between. Exit status: 0, or 2 when it cannot be run so.
+ * whoever started this can look at the server in between. --patience (10 seconds) is how long the sockets may take to open when none
+ * of them does, to answer what is left after the load, and to end. Exit status: 0, or 2 when it cannot be run so.
  *
  * First bytes of each message are overwritten with a stamp of 16 hexadecimal digits, different for all messages, unless it is shorter
  * than that or compressed; answers are compared with what was sent byte for byte. */
@@ -30,11 +31,11 @@ enum mode { ECHO, BROADCAST, CHURN, IDLE, MODES };
 static const char *const mode_names[MODES] = {"echo", "broadcast", "churn", "idle"};
 
 /* So many are opened at a time: a server's backlog should not be what is measured. */
-enum { OPENING_AT_ONCE = 64, PATIENCE_SECONDS = 10, BILLION = 1000000000 };
+enum { OPENING_AT_ONCE = 64, BILLION = 1000000000 };
 
 static enum mode mode;
 static unsigned sockets = 32;
-static double seconds = 1;
+static double seconds = 1, patience_seconds = 10;
 static bool is_stepped;
 
 static struct link *links;
@@ -144,13 +145,13 @@ static void give_up(enum link_state from, enum link_state to, bool only_unanswer
     for (unsigned i = 0; i < sockets; i++) {
         struct link *link = &links[i];
         if (link->state < from || link->state > to || (only_unanswered && link->received >= link->sent)) continue;
-        link_fail(link, ERROR_TIMEOUT, "%s within %d s", what, PATIENCE_SECONDS);
+        link_fail(link, ERROR_TIMEOUT, "%s within %g s", what, patience_seconds);
     }
 }
 
 static void open_all(void) {
     unsigned started = 0;
-    uint64_t until = from_now(PATIENCE_SECONDS);
+    uint64_t until = from_now(patience_seconds);
     while (started < sockets || opening) {
         unsigned before = opened;
         while (started < sockets && opening < OPENING_AT_ONCE) {
@@ -158,7 +159,7 @@ static void open_all(void) {
             link_connect(&links[started++]);
         }
         if (opening && !turn(until)) break;
-        if (opened > before) until = from_now(PATIENCE_SECONDS);
+        if (opened > before) until = from_now(patience_seconds);
     }
     give_up(LINK_OPENING, LINK_OPENING, false, "no answer to the handshake");
 }
@@ -185,14 +186,14 @@ static void load(void) {
     }
     while (is_running && ended < sockets && !has_broken && turn(until)) continue;
     is_running = false;
-    until = from_now(PATIENCE_SECONDS);
+    until = from_now(patience_seconds);
     while (!is_answered() && turn(until)) continue;
     /* Of a broadcast it is the sender that counts: it has had its answer when all receivers have theirs. */
     if (!has_broken) give_up(LINK_OPENING, LINK_ENDING, mode != CHURN, "no answer");
 }
 
 static void close_all(void) {
-    uint64_t until = from_now(PATIENCE_SECONDS);
+    uint64_t until = from_now(patience_seconds);
     for (unsigned i = 0; i < sockets; i++) {
         if (links[i].state != LINK_OPEN) continue;
         link_close(&links[i]);
@@ -289,7 +290,7 @@ static void read_options(int argc, char **argv) {
     static const struct option names[] = {
         {"port", 1, 0, 'p'},    {"mode", 1, 0, 'm'},   {"message", 1, 0, 'f'}, {"sockets", 1, 0, 'n'}, {"seconds", 1, 0, 's'},
         {"depth", 1, 0, 'd'},   {"binary", 0, 0, 'b'}, {"deflate", 0, 0, 'z'}, {"path", 1, 0, 'u'},    {"stepped", 0, 0, 'i'},
-        {0, 0, 0, 0},
+        {"patience", 1, 0, 'w'}, {0, 0, 0, 0},
     };
     const char *message = NULL;
     plan.path = "/", plan.opcode = TEXT, plan.depth = 1, mode = MODES;
@@ -307,6 +308,7 @@ static void read_options(int argc, char **argv) {
         case 'z': plan.deflate = true; break;
         case 'u': plan.path = optarg; break;
         case 'i': is_stepped = true; break;
+        case 'w': patience_seconds = atof(optarg); break;
         default: exit(2);
         }
     }

@@ -48,9 +48,13 @@ class Client:
     def __init__(self, port: int, *, deflate: bool) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
         self._stream = self._socket.makefile("rb")
-        #: as the server has answered the offer
-        self.extensions = self._shake_hands(deflate)
         self._inflater = zlib.decompressobj(-15)
+        try:
+            #: as the server has answered the offer
+            self.extensions = self._shake_hands(deflate)
+        except BaseException:
+            self.drop()
+            raise
 
     def _shake_hands(self, deflate: bool) -> str:
         key = base64.b64encode(os.urandom(16)).decode()
@@ -101,11 +105,15 @@ class Client:
         while True:
             first, payload = self._read_frame()
             kind = first & 0x0F
+            if kind & 8 and (first != 0x80 | kind or kind > PONG or len(payload) > 125):
+                raise BenchFailure(f"sends a frame that begins with {first:02x}")
             if kind == PING:
                 self.send(PONG, payload)
                 continue
             if kind == CLOSE:
                 return CLOSE, payload
+            if kind == PONG:
+                continue
             if bool(kind) == bool(pieces) or kind > BINARY or first & 0x30 or (first & 0x40 and not self.extensions):
                 raise BenchFailure(f"sends a frame that begins with {first:02x}")
             opcode, compressed = opcode or kind, compressed or bool(first & 0x40)
@@ -165,7 +173,8 @@ def check(port: int, workload: WebSocketWorkload) -> str:
     """Say and hear what the load generator will, and look at all of it; return the extensions that the server has taken."""
     clients: list[Client] = []
     try:
-        clients += [Client(port, deflate=workload.deflate) for _ in range(3 if workload.mode == BROADCAST else 1)]
+        # One by one, so that those that are open are dropped when one is refused.
+        clients.extend(Client(port, deflate=workload.deflate) for _ in range(3 if workload.mode == BROADCAST else 1))
         _converse(clients, workload)
         for client in clients:
             client.finish()

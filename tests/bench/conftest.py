@@ -1,8 +1,8 @@
-"""Puts the modules of the benchmark suite on the import path: they are scripts, not a package."""
+"""Puts the modules of the benchmark suite, and what its tests share, on the import path: they are scripts, not a package."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+sys.path[:0] = [str(Path(__file__).parents[2] / "bench"), str(Path(__file__).parent)]
