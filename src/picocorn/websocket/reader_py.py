@@ -29,6 +29,8 @@ _OPCODE = 0x0F
 _MASKED = 0x80
 _LENGTH = 0x7F
 _MAX_CONTROL_BYTES = 125
+#: Unmasked at once. A MiB in one piece takes twice the time of one in pieces of this; a multiple of the mask.
+_CACHED_BYTES = 32768
 _OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
 
@@ -54,8 +56,11 @@ _FIRST_BYTE_VERDICTS = tuple(
 
 
 def _unmask(data: bytes | bytearray, mask: bytes) -> bytes:
-    """`data` XOR `mask` repeated (RFC 6455 5.3), as one operation on two large integers."""
+    """`data` XOR `mask` repeated (RFC 6455 5.3), as one operation on two large integers, or a few on what fits the caches."""
     size = len(data)
+    if size > _CACHED_BYTES:
+        pieces = (data[at : at + _CACHED_BYTES] for at in range(0, size, _CACHED_BYTES))
+        return b"".join([_unmask(piece, mask) for piece in pieces])
     mask_repeated = mask * (size >> 2) + mask[: size & 3]
     return (int.from_bytes(data, "little") ^ int.from_bytes(mask_repeated, "little")).to_bytes(size, "little")
 
