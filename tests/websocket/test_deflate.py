@@ -6,11 +6,13 @@ import zlib
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from picocorn.base.errors import WebSocketError
 from picocorn.websocket.deflate import DeflateParameters, Deflater, Inflater, negotiate
+
+quickly = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 DEFAULT = DeflateParameters()
 FORGETFUL = DeflateParameters(server_no_context_takeover=True, client_no_context_takeover=True)
@@ -124,6 +126,7 @@ def compressed(compressor: zlib._Compress, data: bytes) -> bytes:
     return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
+@quickly
 @given(st.lists(st.binary(max_size=200)), st.sampled_from([DEFAULT, FORGETFUL]))
 def test_deflater_and_inflater(messages: list[bytes], parameters: DeflateParameters) -> None:
     deflater, inflater = Deflater(parameters), Inflater(parameters)
@@ -180,6 +183,7 @@ def test_an_empty_message_is_one_byte() -> None:
 # -- pieces, limits, faults ---------------------------------------------------------------------------------------------
 
 
+@quickly
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5), st.booleans())
 def test_pieces(message: bytes, cuts: list[int], ends_stream: bool) -> None:
     compressor = client_compressor()

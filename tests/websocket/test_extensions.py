@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from picocorn.websocket.extensions import Extension, is_token, parse_extensions
+
+quickly = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,7 @@ def test_a_field_as_long_as_a_head_may_be() -> None:
     assert len(many) == 8000
 
 
+@quickly
 @given(st.lists(st.tuples(st.sampled_from([b"a", b"b-c"]), st.lists(st.sampled_from([(b"p", None), (b"q", b"1")])))))
 def test_round_trip(extensions: list[Extension]) -> None:
     value = b", ".join(
@@ -85,6 +88,7 @@ def test_round_trip(extensions: list[Extension]) -> None:
     assert parse_extensions(value) == extensions
 
 
+@quickly
 @given(st.binary(max_size=30))
 def test_any_bytes(value: bytes) -> None:
     for name, parameters in parse_extensions(value) or ():

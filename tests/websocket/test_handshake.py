@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from picocorn.base.errors import RemoteProtocolError
@@ -20,6 +20,8 @@ from picocorn.http1.events import HEAD
 from picocorn.websocket.deflate import negotiate
 from picocorn.websocket.handshake import HANDSHAKE_VERDICTS, VERSION, accept_value, check_handshake, wants_websocket
 from websocket_corpus import HandshakeCase, files, read_handshakes
+
+quickly = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 CASES = [case for path in files("handshake") for case in read_handshakes(path)]
 
@@ -101,6 +103,7 @@ def test_wants_websocket(head_of: Callable[[bytes], Any], request_line: bytes, f
     assert wants_websocket(head_of(b"\r\n".join((request_line, b"Host: a", *fields, b"", b"")))) is wants
 
 
+@quickly
 @given(st.binary(min_size=16, max_size=16))
 def test_accept_value(nonce: bytes) -> None:
     key = base64.b64encode(nonce)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
+from random import Random
 from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from bodies import TWINS
 from picocorn.base.errors import WebSocketError
-from picocorn.websocket.deflate import Inflater, negotiate
+from picocorn.websocket.deflate import Deflater, Inflater, negotiate
 from picocorn.websocket.opcodes import BINARY, CLOSE, CONTINUATION, NEED_DATA, PING, PONG, TEXT
 from picocorn.websocket.verdicts import VERDICTS, websocket_error
 from websocket_corpus import client_frame
 
+quickly = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
 MiB = 1024 * 1024
 PLAIN_MASK = b"\0\0\0\0"
+READERS = [importlib.import_module(f"picocorn.websocket.reader_{'c' if twin == 'native' else 'py'}") for twin in TWINS]
+OFFERS = [b"permessage-deflate; client_no_context_takeover; server_no_context_takeover", b"permessage-deflate"]
 
 
 @pytest.fixture
@@ -246,6 +256,47 @@ def test_a_bomb_is_stopped_at_the_limit(reader: Any) -> None:
     tracemalloc.stop()
     assert caught.value.code == "TOO_BIG"
     assert peak < 10 * MiB
+
+
+# -- round trips --------------------------------------------------------------------------------------------------------
+
+MESSAGES = st.lists(st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.binary(max_size=300)), max_size=8)
+
+
+@quickly
+@given(MESSAGES, st.randoms(use_true_random=False), st.sampled_from([None, *OFFERS]))
+def test_messages_come_out_as_they_went_in(messages: list[str | bytes], rng: Random, offer: bytes | None) -> None:
+    parameters = None if offer is None else negotiate([offer])
+    stream, expected = b"", []
+    deflater = None if parameters is None else Deflater(parameters)
+    for message in messages:
+        opcode, payload = (TEXT, message.encode()) if isinstance(message, str) else (BINARY, message)
+        compressed = deflater is not None and rng.random() < 0.5
+        if deflater is not None and compressed:
+            payload = deflater.deflate(payload)
+        cuts = sorted(rng.randrange(len(payload) + 1) for _ in range(rng.choice([0, 0, 1, 4])))
+        bounds = [0, *cuts, len(payload)]
+        for number, (start, end) in enumerate(pairwise(bounds)):
+            stream += client_frame(
+                CONTINUATION if number else opcode,
+                payload[start:end],
+                fin=number == len(cuts),
+                rsv=4 if compressed and not number else 0,
+                mask=rng.randbytes(4),
+            )
+            if number < len(cuts) and rng.random() < 0.3:
+                stream += client_frame(PING, b"between", mask=rng.randbytes(4))
+                expected.append((PING, b"between"))
+        expected.append((opcode, message))
+    at = [0, *sorted(rng.randrange(len(stream) + 1) for _ in range(rng.choice([0, 1, 5]))), len(stream)]
+    for module in READERS:
+        one = module.MessageReader(0, None if parameters is None else Inflater(parameters))
+        seen = []
+        for start, end in pairwise(at):
+            one.feed(stream[start:end])
+            while event := one.next_event():
+                seen.append((event, one.message if event in (TEXT, BINARY) else one.payload))
+        assert seen == expected
 
 
 # -- memory and time ----------------------------------------------------------------------------------------------------

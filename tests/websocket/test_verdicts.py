@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from picocorn.base.errors import RemoteProtocolError, WebSocketError
 from picocorn.websocket.opcodes import may_be_sent
 from picocorn.websocket.verdicts import VERDICTS, websocket_error
+
+HEADER = Path(__file__).parent.parent.parent / "csrc" / "websocket.h"
 
 NOT_1002 = {"TOO_BIG": 1009, "TEXT_UTF8": 1007, "BAD_DEFLATE": 1007, "CLOSE_UTF8": 1007}
 
@@ -37,3 +40,8 @@ def test_websocket_error_carries_code_and_name(name: str) -> None:
 def test_an_unknown_name_is_a_bug() -> None:
     with pytest.raises(KeyError):
         websocket_error("NO_SUCH_NAME")
+
+
+def test_the_c_enum_has_the_same_names_in_the_same_order() -> None:
+    listed = re.findall(r"^\s+X\(([A-Z0-9_]+)\)", HEADER.read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == list(VERDICTS)

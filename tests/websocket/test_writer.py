@@ -7,12 +7,14 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bodies import TWINS
 from picocorn.base.errors import LocalProtocolError
 from picocorn.websocket.opcodes import BINARY, PING, PONG, TEXT, may_be_sent
+
+quickly = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 JOIN_BYTES = 32768
 WRITERS = [importlib.import_module(f"picocorn.websocket.writer_{'c' if twin == 'native' else 'py'}") for twin in TWINS]
@@ -108,6 +110,7 @@ def test_a_long_reason_is_cut_between_characters(writer: ModuleType, reason: str
     assert frame[1] == len(sent) + 2
 
 
+@quickly
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(3000, 4999))
 def test_any_reason_stays_utf8(reason: str, code: int) -> None:
     frames = {writer.encode_close(code, reason) for writer in WRITERS}
