@@ -180,7 +180,7 @@ def compile_program(name: str, folder: Path = FOLDER, options: tuple[str, ...] =
     if compiler is None:
         return folder / name, "no C compiler"
     folder.mkdir(parents=True, exist_ok=True)
-    command = [compiler, "-O2", "-o", folder / name, *sources, *options]
+    command = [compiler, "-O2", "-o", str(folder / name), *map(str, sources), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return folder / name, (done.stderr.strip().splitlines() or ["it does not compile"])[-1] if done.returncode else None
 

@@ -12,7 +12,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from apps.raw import app
+from apps import raw
 from picocorn.asgi.proxy_headers import TrustedHosts
 from picocorn.base.limits import HTTP1Limits
 
@@ -21,7 +21,7 @@ __all__ = ["NullTransport", "QueueLoop", "protocol_factory"]
 DEFAULT_HEADERS = [(b"date", b"Sat, 21 Nov 2026 11:00:00 GMT"), (b"server", b"picocorn")]
 
 
-def protocol_factory(loop: Any, room: Callable[[str], ModuleType]) -> Callable[[], Any]:
+def protocol_factory(loop: Any, room: Callable[[str], ModuleType], app: Any = raw.app) -> Callable[[], Any]:
     """What a server with default settings and no access log makes its connections with; `room` gives the body of a twin room."""
     module = room("connection.context")
     state = module.ServerState()
@@ -34,6 +34,7 @@ def protocol_factory(loop: Any, room: Callable[[str], ModuleType]) -> Callable[[
         limits=HTTP1Limits(),
         trusted_hosts=TrustedHosts("127.0.0.1"),
     )
+    context.websocket = partial(room("connection.websocket_http1").WebSocketProtocol, context)
     return partial(room("connection.http1").HTTP1Protocol, context)
 
 
@@ -88,13 +89,18 @@ class QueueLoop:
 class NullTransport:
     """Counts what is written, and keeps the last of it; all of it while `keep` is a list."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: Any = None) -> None:
+        #: whose bytes they are: another one's after an upgrade
+        self.protocol = protocol
         self.written_bytes = 0
         self.last = b""
         self.keep: list[bytes] | None = None
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 50000) if name == "peername" else ("127.0.0.1", 8000) if name == "sockname" else default
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
 
     def set_write_buffer_limits(self, high: int, low: int) -> None:
         """Nothing is ever queued."""

@@ -14,6 +14,9 @@ __all__ = [
     "RAW_GET",
     "REQUESTS",
     "TRAFFIC",
+    "WEBSOCKET_HANDSHAKE",
+    "WEBSOCKET_TEXT",
+    "WEBSOCKET_TEXT_64",
     "browser_get",
 ]
 
@@ -81,6 +84,23 @@ CHUNKED_POST = (
 )  # fmt: skip
 
 PIPELINED_16 = RAW_GET * 16
+
+#: The key of RFC 6455, 1.3.
+WEBSOCKET_HANDSHAKE = _head(
+    "GET /chat HTTP/1.1",
+    "Host: www.example.org",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+    "Origin: https://www.example.org",
+)
+
+WEBSOCKET_TEXT = b'{"channel": "news", "id": 4711, "text": "The quick brown fox ..."}'[:64]
+
+#: A text message of 64 bytes, masked as a client has to.
+_MASK = b"\x37\xfa\x21\x3d"
+WEBSOCKET_TEXT_64 = b"\x81\xc0" + _MASK + bytes(byte ^ _MASK[at % 4] for at, byte in enumerate(WEBSOCKET_TEXT))
 
 TRAFFIC = {
     "raw-get": RAW_GET,

@@ -101,7 +101,8 @@ class Client:
 
     def receive(self) -> tuple[int, bytes]:
         """The next message, put together and inflated, or the close frame."""
-        opcode, compressed, pieces = 0, False, []
+        opcode, compressed = 0, False
+        pieces: list[bytes] = []
         while True:
             first, payload = self._read_frame()
             kind = first & 0x0F
