@@ -7,18 +7,16 @@
 
 /* Zero before the first byte of a text. */
 struct pc_utf8 {
-    uint8_t missing; /* continuation bytes of a character that has begun */
-    uint8_t low;     /* the next of them is from `low` to `high` */
-    uint8_t high;
+    uint8_t state;
 };
 
-/* Whether these bytes, behind those fed before, can still become valid. False at the first byte after which they cannot: an
- * overlong form, a surrogate or a value over U+10FFFF is found at its second byte. After that the state is of no use. */
-int pc_utf8_feed(struct pc_utf8 *state, const uint8_t *bytes, size_t length);
+/* Whether these bytes, behind those fed before, can still become valid. False when one of them is the first after which they
+ * cannot: an overlong form, a surrogate or a value over U+10FFFF is found at its second byte. It stays false. */
+int pc_utf8_feed(struct pc_utf8 *text, const uint8_t *bytes, size_t length);
 
 /* Whether the text may end here. */
-static inline int pc_utf8_is_complete(const struct pc_utf8 *state) {
-    return state->missing == 0;
+static inline int pc_utf8_is_complete(const struct pc_utf8 *text) {
+    return text->state == 0;
 }
 
 /* The first byte in [at, end) that is not ASCII, or `end`. */

@@ -51,7 +51,7 @@ cdef extern from "websocket.h" nogil:
 
 cdef extern from "utf8.h" nogil:
     struct pc_utf8:
-        uint8_t missing
+        uint8_t state
 
     int pc_utf8_feed(pc_utf8 *state, const uint8_t *bytes, size_t length)
     int pc_utf8_is_complete(const pc_utf8 *state)

@@ -278,7 +278,7 @@ cdef class MessageReader:
         self._is_text = header.opcode == PC_WS_TEXT
         self._is_compressed = header.compressed
         self._is_ascii = True
-        self._utf8.missing = 0
+        self._utf8.state = 0
         if self._is_compressed:
             # What its frames declare says nothing about its size: the inflater bounds what comes out.
             self._place.room_bytes = PC_WS_UNLIMITED
