@@ -96,8 +96,7 @@ def run_shards(shards: list[Shard], python: Path, jobs: int, timeout_seconds: fl
                 troubles.append(f"the client of {shard.testee} {trouble}")
             outcomes += read_outcomes(shard.testee, shard.cases, shard.reports)
             print(f"autobahn: {number} of {len(shards)} parts done, {time.monotonic() - began:.0f} s", file=sys.stderr)
-    order = {case: number for number, case in enumerate(case for shard in shards for case in shard.cases)}
-    outcomes.sort(key=lambda outcome: (outcome.testee, [int(part) for part in outcome.case.split(".")], order[outcome.case]))
+    outcomes.sort(key=lambda outcome: (outcome.testee, [int(part) for part in outcome.case.split(".")]))
     return outcomes, troubles
 
 
