@@ -24,7 +24,7 @@ from picocorn.websocket.reader_c import MASK_KERNEL, MessageReader
 
 MiB = 1024 * 1024
 RSV1 = 4
-#: Documented in docs/websocket.md; the struct has 200 bytes and the collector's head 16.
+#: With the collector's head. Every idle WebSocket has a reader.
 IDLE_READER_BYTES = 256
 
 
