@@ -45,20 +45,31 @@ static ssize_t shake_hands(struct connection *connection) {
     return send_all(connection->fd, answer, (size_t)length) ? end + 4 - request : -1;
 }
 
-/* Send back the frame at `bytes`; return its length, 0 when it is not whole, or -1 when the connection has ended. */
-static ssize_t echo(int fd, unsigned char *bytes, size_t have) {
+/* Make the frame at `bytes` into its answer, at `out`, which is at or before `bytes`; return its length, 0 when it is not whole. */
+static size_t unmask(const unsigned char *bytes, size_t have, unsigned char *out) {
+    unsigned char key[4];
     size_t head = head_bytes(bytes, have);
     if (have < head + 4) return 0;
     size_t length = stated_length(bytes);
     if (have < head + 4 + length) return 0;
-    unsigned char key[4], *payload = bytes + head + 4;
     memcpy(key, bytes + head, 4);
-    apply_mask(payload, payload, length, key);
-    /* The head without key ends where the payload begins. */
-    int first = bytes[0];
-    size_t written = write_head(payload - head, first, 0, length);
-    if (!send_all(fd, payload - written, written + length)) return -1;
-    return (first & 15) == CLOSE ? -1 : (ssize_t)(head + 4 + length);
+    size_t written = write_head(out, bytes[0], 0, length);
+    apply_mask(out + written, bytes + head + 4, length, key);
+    return head + 4 + length;
+}
+
+/* Send back all whole frames; return how many bytes they take, or -1 when the connection has ended. */
+static ssize_t echo(struct connection *connection) {
+    unsigned char *bytes = connection->bytes;
+    size_t at = 0, out = 0, used;
+    int first = 0;
+    while (first != CLOSE && (used = unmask(bytes + at, connection->length - at, bytes + out))) {
+        first = bytes[out] & 15;
+        at += used;
+        /* The key is left out. */
+        out += used - 4;
+    }
+    return send_all(connection->fd, bytes, out) && first != CLOSE ? (ssize_t)at : -1;
 }
 
 /* Read once and answer what is whole; false when the connection has ended. */
@@ -68,18 +79,15 @@ static bool serve(struct connection *connection) {
         connection->bytes = realloc(connection->bytes, connection->capacity);
         if (!connection->bytes) abort();
     }
-    size_t room = connection->capacity - connection->length, at = 0;
-    ssize_t got = recv(connection->fd, connection->bytes + connection->length, room, MSG_DONTWAIT), used;
+    size_t room = connection->capacity - connection->length;
+    ssize_t got = recv(connection->fd, connection->bytes + connection->length, room, MSG_DONTWAIT);
     if (got <= 0) return false;
     connection->length += (size_t)got;
-    do {
-        size_t left = connection->length - at;
-        used = connection->is_open ? echo(connection->fd, connection->bytes + at, left) : shake_hands(connection);
-        if (used < 0) return false;
-        at += (size_t)used;
-    } while (used && at < connection->length);
-    connection->length -= at;
-    memmove(connection->bytes, connection->bytes + at, connection->length);
+    /* No client sends a frame before it has the answer to its handshake. */
+    ssize_t used = connection->is_open ? echo(connection) : shake_hands(connection);
+    if (used < 0) return false;
+    connection->length -= (size_t)used;
+    memmove(connection->bytes, connection->bytes + used, connection->length);
     return true;
 }
 
