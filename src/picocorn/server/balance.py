@@ -6,11 +6,14 @@ its replacement. Knows sockets and the options that lead to them; no process.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Sequence
 
 from ..base.errors import ConfigError
+from ..base.native import NATIVE
+from ..transport.sharing import ShareTable
 from .config import Config
 from .listeners import own_sockets
 from .sockets import UnixSocketFile, bind_tcp
@@ -32,6 +35,8 @@ class Sockets:
         self._file: UnixSocketFile | None = None
         #: one list of sockets for all workers, or one for each
         self._groups: list[list[socket.socket]] = [list(group) for group in inherited]
+        #: what workers keep the numbers of their connections in
+        self.table: ShareTable | None = None
         self.is_shared = not _wants_reuseport(config) or (bool(inherited) and not _may_have_siblings(inherited[0]))
         if inherited:
             self._file = _file_of(inherited[0])
@@ -43,6 +48,9 @@ class Sockets:
             for probe in bind_tcp(config.host, config.port):
                 probe.close()
             self._groups.append(bind_tcp(config.host, config.port, reuse_port=True))
+
+        if self.is_shared and NATIVE and hasattr(os, "memfd_create"):
+            self.table = ShareTable()
 
     @property
     def all(self) -> list[socket.socket]:
@@ -88,6 +96,9 @@ class Sockets:
         if self._file is not None and not keep_file:
             self._file.remove()
         self._file = None
+        if self.table is not None:
+            self.table.close()
+            self.table = None
 
 
 def _wants_reuseport(config: Config) -> bool:

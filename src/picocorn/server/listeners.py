@@ -15,15 +15,17 @@ from ..connection import access_log as chosen_access_log
 from ..connection import access_log_py, context_py, http1, http1_py, websocket_http1, websocket_http1_py
 from ..connection import context as chosen_context
 from ..transport.listen import listen
+from ..transport.listening import ListeningServer
 from .foreign import ForeignWebSocket
 from .sockets import adopt_fd, bind_tcp, bind_unix
 
 if TYPE_CHECKING:
+    from ..transport.sharing import Share
     from .config import Config
     from .log_shortcut import LineShortcut
     from .sockets import UnixSocketFile
 
-__all__ = ["ServerState", "open_listeners", "own_sockets"]
+__all__ = ["ServerState", "close_listeners", "open_listeners", "own_sockets"]
 
 ServerState = chosen_context.ServerState
 
@@ -39,15 +41,32 @@ def own_sockets(config: Config) -> tuple[list[socket.socket], UnixSocketFile | N
 
 
 async def open_listeners(
-    config: Config, state: ServerState, app_state: dict[str, Any], sockets: Sequence[socket.socket], shortcut: LineShortcut
+    config: Config,
+    state: ServerState,
+    app_state: dict[str, Any],
+    sockets: Sequence[socket.socket],
+    shortcut: LineShortcut,
+    share: Share | None = None,
 ) -> list[Any]:
-    """Accept connections on `sockets`; returns objects like asyncio.Server. Raises OSError, ImportFromStringError."""
+    """Accept connections on `sockets`; returns objects like asyncio.Server. Raises OSError, ImportFromStringError.
+
+    `share` is for sockets that other processes accept on too.
+    """
     protocol_class = config.http_protocol_class
     factory = _protocol_factory(protocol_class, config, state, app_state, shortcut)
     if factory is None:
         return await _foreign_listeners(protocol_class, config, state, app_state, sockets)
     native = NATIVE and not issubclass(protocol_class, http1_py.HTTP1Protocol)
-    return [await listen(factory, sock, backlog=config.backlog, native=native) for sock in sockets]
+    return [await listen(factory, sock, backlog=config.backlog, native=native, share=share) for sock in sockets]
+
+
+async def close_listeners(servers: Sequence[Any]) -> None:
+    """Stop accepting, once all are accepted who have connected by now. Connections stay."""
+    for server in servers:
+        # asyncio's own, for foreign protocols, cannot.
+        if isinstance(server, ListeningServer):
+            await server.accept_waiting()
+        server.close()
 
 
 def _protocol_factory(

@@ -18,17 +18,20 @@ import time
 from collections.abc import Iterator, Sequence
 from email.utils import formatdate
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..asgi.lifespan import LifespanOff, LifespanOn
 from ..base.errors import ImportFromStringError
 from .config import STARTUP_FAILURE, Config, log_listening
 from .drain import LAST_STEPS_SECONDS, drain, wind_down
 from .formatters import style
-from .listeners import ServerState, open_listeners, own_sockets
+from .listeners import ServerState, close_listeners, open_listeners, own_sockets
 from .log_shortcut import LineShortcut
 from .signals import HANDLED_SIGNALS, Watchdog, flush_output, handlers
 from .sockets import UnixSocketFile
+
+if TYPE_CHECKING:
+    from ..transport.sharing import Share
 
 __all__ = ["HANDLED_SIGNALS", "STARTUP_FAILURE", "Server", "ServerState"]
 
@@ -56,6 +59,8 @@ class Server:
     _loop: asyncio.AbstractEventLoop | None = None
     _should_exit = False
     _woken: asyncio.Event
+    #: its place among processes that accept on the same sockets
+    share: Share | None = None
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -145,7 +150,7 @@ class Server:
                 listening, self._socket_file = own_sockets(self.config)
             self._log_shortcut = LineShortcut(asyncio.get_running_loop())
             self.servers = await open_listeners(
-                self.config, self.server_state, self.lifespan.state, listening, self._log_shortcut
+                self.config, self.server_state, self.lifespan.state, listening, self._log_shortcut, self.share
             )
         except (OSError, ImportFromStringError) as error:
             logger.error("%s", error)
@@ -218,8 +223,7 @@ class Server:
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting, let what runs finish, end what does not, then run the application's shutdown."""
         logger.info("Shutting down")
-        for server in self.servers:
-            server.close()
+        await close_listeners(self.servers)
         for sock in sockets or ():
             sock.close()
         self._remove_socket_file()

@@ -33,6 +33,13 @@ class Slot:
             if worker is not None:
                 yield worker
 
+    def forget(self, worker: WorkerProcess) -> None:
+        """Let go of a worker that has ended."""
+        if worker is self.worker:
+            self.worker = None
+        else:
+            self.replacement = None
+
     def take(self, sockets: list[socket.socket]) -> bool:
         """Set the sockets. Returns whether the worker lacks one of them."""
         lacking = [sock for sock in sockets if sock not in self.sockets]

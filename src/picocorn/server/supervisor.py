@@ -142,7 +142,7 @@ class Supervisor:
     def _start(self, slot: Slot, generation: Generation) -> WorkerProcess | None:
         """Start a worker for `slot`; None if the system does not let us, for now."""
         try:
-            worker = WorkerProcess(generation, slot.sockets)
+            worker = WorkerProcess(generation, slot.sockets, self._sockets.table)
         except OSError as error:
             logger.error("Cannot start a child process: %s", error)
             return None
@@ -301,7 +301,7 @@ class Supervisor:
                 self._ending.remove(worker)
                 if worker is self._leaver:
                     self._leaver = None
-        if self._successor is not None and self._successor.exit_code is not None:
+        if self._successor is not None and self._successor.exit_code is not None and not self._is_stopping:
             logger.error("New parent process [%d] has ended, with exit code %d.", self._successor.pid, self._successor.exit_code)
             self._successor = None
         _reap_strangers({worker.pid for worker in self._workers()} | ({self._successor.pid} if self._successor else set()))
@@ -319,12 +319,13 @@ class Supervisor:
         self._listen(worker, slot)
         worker.speak()
         self._close(worker)
+        if slot in self._surplus or self._is_stopping:
+            slot.forget(worker)
+            return
         if worker is slot.replacement:
             self._keep(slot, worker, "failed to start")
             return
         slot.worker = None
-        if slot in self._surplus or self._is_stopping:
-            return
         if not self._was_up and not worker.is_ready and code > 0:
             logger.error("Child process [%d] failed to start, stopping the parent process.", worker.pid)
             self._exit_code = STARTUP_FAILURE

@@ -17,6 +17,7 @@ import time
 from types import FrameType
 
 from ..base.errors import ConfigError
+from ..transport.sharing import Share
 from .config import STARTUP_FAILURE, Config
 from .drain import wind_down
 from .health import heartbeat_seconds
@@ -123,8 +124,8 @@ class WorkerServer(Server):
         return max(timeout_seconds - (time.monotonic() - began), LATE_SECONDS) if timeout_seconds else timeout_seconds
 
 
-def work(config: Config, sockets: list[socket.socket], line: socket.socket) -> None:
-    """Serve on `sockets` until told to stop, over `line` or by a signal. Exits as `run()` does.
+def work(config: Config, sockets: list[socket.socket], line: socket.socket, share: Share | None) -> None:
+    """Serve on `sockets` until told to stop, over `line` or by a signal. Exits as `run()` does. `share` is that of the sockets.
 
     To be called in the main thread of a spawned process, with SIGINT blocked.
     """
@@ -135,6 +136,7 @@ def work(config: Config, sockets: list[socket.socket], line: socket.socket) -> N
     try:
         config.configure_logging()
         server = WorkerServer(config, channel)
+        server.share = share
         _take_signals(server)
         faulthandler.enable()
         if STACK_SIGNAL is not None:

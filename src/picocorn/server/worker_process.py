@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Sequence
 
+from ..transport.sharing import Share, ShareTable
 from .generation import Generation
 from .health import Heart
 from .supervisor_signals import held_back
@@ -28,7 +29,7 @@ _spawn = multiprocessing.get_context("spawn")
 class WorkerProcess:
     """One worker, from its start on. Raises OSError if the process cannot be started."""
 
-    def __init__(self, generation: Generation, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, generation: Generation, sockets: Sequence[socket.socket], table: ShareTable | None) -> None:
         config = generation.config
         self.generation = generation
         self.heart = Heart(config.timeout_worker_healthcheck, config.timeout_worker_hung)
@@ -46,6 +47,9 @@ class WorkerProcess:
         #: lines for the log that it could not write itself, and when they are complete
         self._words: list[str] = []
         self.speak_at: float | None = None
+        self._table = table
+        self._cell = -1 if table is None else table.take()
+        share = Share(table, self._cell) if table is not None and self._cell >= 0 else None
         ours, theirs = socket.socketpair()
         try:
             generation.apply()
@@ -53,10 +57,11 @@ class WorkerProcess:
             multiprocessing.resource_tracker.ensure_running()
             # A Ctrl+C goes to every process of the terminal. One that is still starting would answer with a traceback.
             with held_back(signal.SIGINT):
-                self._process = _spawn.Process(target=work, args=(config, list(sockets), theirs))
+                self._process = _spawn.Process(target=work, args=(config, list(sockets), theirs, share))
                 self._process.start()
         except BaseException:
             ours.close()
+            self._give_back_cell()
             raise
         finally:
             # With a copy of our own, nobody would notice that the worker's is closed.
@@ -128,3 +133,8 @@ class WorkerProcess:
         """Let go of a process that has ended."""
         self.channel.close()
         self._process.close()
+        self._give_back_cell()
+
+    def _give_back_cell(self) -> None:
+        if self._table is not None:
+            self._table.give_back(self._cell)

@@ -8,6 +8,7 @@ transport's defaults and asyncio's, but uvloop's low mark is 16 bytes, and only 
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -16,24 +17,57 @@ from .listening import ListeningServer
 
 if TYPE_CHECKING:
     import ssl as ssl_module
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["AsyncioServer", "listen_with_loop"]
 
 #: What asyncio is told is the backlog: it also tries as many accepts in one turn, and when the process is out of descriptors
 #: each of them fails, is logged with a traceback and sets a timer: a busy loop, with a backlog of 2048.
 ACCEPTS_PER_TURN = 16
+#: Before the socket is closed. More than that are not waiting, they keep coming.
+LAST_ACCEPTS = 4096
+CONNECT_SECONDS = 0.05
 
 
 class AsyncioServer(ListeningServer):
     """One listening socket served by the loop itself."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, server: asyncio.AbstractServer) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        server: asyncio.AbstractServer,
+        connect: Callable[[socket.socket], Awaitable[Any]],
+    ) -> None:
         super().__init__(loop, (sock,))
         self._server = server
+        self._connect = connect
+        self._connecting: set[asyncio.Task[None]] = set()
 
     def _stop(self) -> None:
         self._server.close()
+
+    async def accept_waiting(self) -> None:
+        """See ListeningServer."""
+        for _ in range(LAST_ACCEPTS if self._sockets else 0):
+            try:
+                accepted, _address = self._sockets[0].accept()
+            except OSError:
+                # Nobody left as a rule. No descriptor left: then nothing can be done for the rest.
+                break
+            task = self._loop.create_task(self._connect_accepted(accepted))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+        if self._connecting:
+            # A client that takes its time for a TLS handshake is not waited for; it may go on with it.
+            await asyncio.wait(self._connecting, timeout=CONNECT_SECONDS)
+
+    async def _connect_accepted(self, accepted: socket.socket) -> None:
+        try:
+            await self._connect(accepted)
+        except OSError:
+            # The client has gone already: its own affair.
+            accepted.close()
 
 
 async def listen_with_loop(
@@ -46,7 +80,7 @@ async def listen_with_loop(
     else:
         server = await _create_unix_server(loop, protocol_factory, sock, ssl)
     sock.listen(backlog)  # the queue is as long as was asked for
-    return AsyncioServer(loop, sock, server)
+    return AsyncioServer(loop, sock, server, functools.partial(loop.connect_accepted_socket, protocol_factory, ssl=ssl))
 
 
 async def _create_unix_server(

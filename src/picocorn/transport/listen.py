@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .interface import Server
+    from .sharing import Share
 
 __all__ = ["PollerServer", "keep_alive", "listen"]
 
@@ -39,6 +40,10 @@ class PollerServer(ListeningServer):
     def _stop(self) -> None:
         self._listener.close()
 
+    async def accept_waiting(self) -> None:
+        """See ListeningServer."""
+        self._listener.accept_waiting()
+
 
 async def listen(
     protocol_factory: Callable[[], Any],
@@ -47,10 +52,12 @@ async def listen(
     backlog: int,
     native: bool,
     ssl: ssl_module.SSLContext | None = None,
+    share: Share | None = None,
 ) -> Server:
     """Accept connections on `sock` and make a protocol for each with `protocol_factory`.
 
-    `sock` is a bound stream socket; the server owns it from now on. `backlog` counts connections waiting to be accepted.
+    `share` is this process's place among those that accept on `sock` as well: the poller then keeps their numbers of connections
+    even. `sock` is a bound stream socket; the server owns it from now on. `backlog` counts connections waiting to be accepted.
     `native` asks for the poller (callers pass `base.native.NATIVE`); TLS, platforms other than Linux and loops without
     `add_reader` get the loop's own transports all the same. Raises OSError if the socket cannot listen, ImportError if the
     poller was asked for and is not built.
@@ -64,7 +71,7 @@ async def listen(
     sock.setblocking(False)
     sock.listen(backlog)  # here and not only in the loop: uvloop tells nobody when it fails
     if native and ssl is None and sys.platform == "linux":
-        server = listen_with_poller(protocol_factory, sock)
+        server = listen_with_poller(protocol_factory, sock, share)
         if server is not None:
             return server
     return await listen_with_loop(protocol_factory, sock, backlog=backlog, ssl=ssl)
@@ -83,7 +90,9 @@ def keep_alive(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def listen_with_poller(protocol_factory: Callable[[], Any], sock: socket.socket) -> PollerServer | None:
+def listen_with_poller(
+    protocol_factory: Callable[[], Any], sock: socket.socket, share: Share | None = None
+) -> PollerServer | None:
     """Accept on `sock`, listening and non-blocking, with the poller of the running loop. None if it cannot watch descriptors."""
     try:
         from .listener_c import Listener  # type: ignore[import-not-found]
@@ -91,7 +100,7 @@ def listen_with_poller(protocol_factory: Callable[[], Any], sock: socket.socket)
         raise half_built(f"{__package__}.listener") from error
     loop = asyncio.get_running_loop()
     try:
-        listener = Listener(loop, protocol_factory, sock)
+        listener = Listener(loop, protocol_factory, sock, share)
     except NotImplementedError:
         return None
     return PollerServer(loop, sock, listener)

@@ -25,6 +25,10 @@ class ListeningServer:
         """Stop accepting and close the sockets."""
         raise NotImplementedError
 
+    async def accept_waiting(self) -> None:
+        """Accept all who have connected by now: `close()` sends away who has not been accepted yet."""
+        raise NotImplementedError
+
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
         """The listening sockets, empty after `close()`."""

@@ -2,10 +2,18 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from .linux cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
 
 cdef enum:
     RECEIVE_BYTES = 65536           # what one recv() takes at most, and so what one chatty peer gets of a turn
     BULK_RECEIVE_BYTES = 262144     # the same for a connection whose last recv() filled that: half the cost per byte of an upload
+
+
+cdef inline int64_t now_nanoseconds() noexcept:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1000000000 + now.tv_nsec
 
 
 cdef class Watcher:
@@ -32,6 +40,8 @@ cdef class Poller:
     cdef list owners                # Watcher or None, by file descriptor
     cdef uint32_t generations       # given out so far
     cdef int alive                  # watchers added and not finished
+    cdef int* share                 # where other processes look how many these are, or NULL
+    cdef object share_table         # keeps that alive
     cdef int depth                  # runs of on_ready under way (more than one: an application runs the loop inside itself)
     cdef list dirty                 # transports with unflushed writes
     cdef int64_t dirty_since_ns
@@ -47,6 +57,7 @@ cdef class Poller:
     cdef int flush_late(self) except -1
     cdef int lose(self, Watcher watcher) except -1
     cdef int report(self, str message, object error, object transport, object protocol) except -1
+    cdef int show_share(self, object table, int number) except -1
     cdef int begin(self) except -1
     cdef int end(self) except -1
     cdef int release_lost(self) except -1

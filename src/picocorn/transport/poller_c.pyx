@@ -10,17 +10,19 @@
 cimport cython
 from cpython.list cimport PyList_GET_SIZE
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from .linux cimport (
-    CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD,
-    clock_gettime, close_descriptor, epoll_create1, epoll_ctl, epoll_event, epoll_wait, timespec,
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD,
+    close_descriptor, epoll_create1, epoll_ctl, epoll_event, epoll_wait,
 )
 
 import contextvars
 import os
 import weakref
+
+from .sharing import NOBODY
 
 # Ready sockets handled in one turn before the loop's other callbacks get theirs. Epoll hands out its ready list round robin,
 # so what does not fit comes first in the next turn.
@@ -29,12 +31,6 @@ cdef enum:
     # A turn that has run longer than this since its first unflushed write flushes early: slow handlers do not hold fast
     # answers hostage, and fast turns still cost one wake-up per peer.
     LATENCY_GUARD_NANOSECONDS = 1000000
-
-
-cdef inline int64_t now_nanoseconds() noexcept:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec * 1000000000 + now.tv_nsec
 
 
 cdef class Watcher:
@@ -137,6 +133,22 @@ cdef class Poller:
             self.owners.append(None)
         self.owners[watcher.fd] = watcher
         self.alive += 1
+        if self.share != NULL:
+            self.share[0] = self.alive
+        return 0
+
+    cdef int show_share(self, object table, int number) except -1:
+        """Let other processes see how many watchers there are, in a cell of `table`; number -1: not any more."""
+        cdef int[::1] cells
+        if number >= 0:
+            cells = table.cells
+            self.share_table = cells
+            self.share = &cells[number]
+            self.share[0] = self.alive
+        elif self.share != NULL:
+            self.share[0] = NOBODY
+            self.share = NULL
+            self.share_table = None
         return 0
 
     cdef int begin(self) except -1:
@@ -154,6 +166,8 @@ cdef class Poller:
     cdef int end(self) except -1:
         """Count one watcher less; the last one takes the epoll descriptor along."""
         self.alive -= 1
+        if self.share != NULL:
+            self.share[0] = self.alive
         if self.alive > 0 or self.epfd < 0:
             return 0
         self.alive = 0
