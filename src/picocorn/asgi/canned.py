@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-__all__ = ["canned_response"]
+__all__ = ["canned_response", "health_response"]
 
 #: uvicorn's texts, which clients and tests of its users compare with.
 _TEXTS = {
@@ -33,3 +33,21 @@ def canned_response(status: int, detail: str = "") -> tuple[int, list[tuple[byte
     else:
         headers.append((b"connection", b"close"))
     return status, headers, body
+
+
+def _health_response(status: int, body: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    return status, headers, body
+
+
+_HEALTHY = _health_response(200, b"ok")
+_DRAINING = _health_response(503, b"draining")
+
+
+def health_response(draining: bool) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return (status, headers, body) of the answer to a health check: 200, or 503 of a server that will soon be gone."""
+    return _DRAINING if draining else _HEALTHY

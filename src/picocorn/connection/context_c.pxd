@@ -10,6 +10,7 @@ cdef class ServerState:
     cdef public set connections
     cdef public set tasks
     cdef public bint winding_down
+    cdef public bint draining
     cdef list _default_headers
     cdef readonly bytes default_fields
 
@@ -22,6 +23,7 @@ cdef class ConnectionContext:
     cdef public double request_header_seconds
     cdef public double request_body_seconds
     cdef public Py_ssize_t limit_concurrency
+    cdef public bytes health_check_path
     cdef public object access_log
     cdef public object trusted_hosts
     cdef readonly bint is_tls

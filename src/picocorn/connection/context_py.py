@@ -36,7 +36,7 @@ HTTP1_EXTENSIONS = (
 class ServerState:
     """The live figures of one server, under uvicorn's names."""
 
-    __slots__ = ("_default_headers", "connections", "default_fields", "tasks", "total_requests", "winding_down")
+    __slots__ = ("_default_headers", "connections", "default_fields", "draining", "tasks", "total_requests", "winding_down")
 
     def __init__(self) -> None:
         self.total_requests = 0
@@ -46,6 +46,8 @@ class ServerState:
         self.tasks: set[asyncio.Task[None]] = set()
         #: the server is about to end: every response announces that its connection closes
         self.winding_down = False
+        #: load balancers shall send their requests elsewhere: health checks are answered 503
+        self.draining = False
         self._default_headers: list[tuple[bytes, bytes]] = []
         #: `default_headers` as bytes, encoded once a second rather than once a response
         self.default_fields = b""
@@ -67,6 +69,7 @@ class ConnectionContext:
     __slots__ = (
         "access_log",
         "base_context",
+        "health_check_path",
         "is_tls",
         "is_tracing",
         "keep_alive_seconds",
@@ -104,6 +107,7 @@ class ConnectionContext:
         asgi_version: str = "3.0",
         is_tls: bool = False,
         websocket_limits: WebSocketLimits | None = None,
+        health_check_path: bytes | None = None,
     ) -> None:
         self.loop = loop
         self.server_state = server_state
@@ -112,6 +116,8 @@ class ConnectionContext:
         self.request_header_seconds = request_header_seconds
         self.request_body_seconds = request_body_seconds
         self.limit_concurrency = limit_concurrency or 0
+        #: raw path (bytes, without query) that the connection answers by itself; None for no such path
+        self.health_check_path = health_check_path
         self.access_log = access_log
         self.trusted_hosts = trusted_hosts
         self.is_tls = is_tls

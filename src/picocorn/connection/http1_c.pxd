@@ -40,6 +40,8 @@ cdef class HTTP1Protocol(StreamConnection):
     cdef object _begin_request(self)
     @cython.locals(context=ConnectionContext, scope=dict)
     cdef dict _scope(self, RequestHead head)
+    @cython.locals(conn=HTTP1Connection, state=ServerState, may_stay=bint)
+    cdef object _answer_health_check(self, RequestHead head, ConnectionContext context)
     @cython.locals(context=ConnectionContext, conn=HTTP1Connection, rest=bytes)
     cdef object _upgrade(self, RequestHead head, object websocket)
     cdef object _ignore_upgrade(self, RequestHead head)

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..asgi.canned import canned_response
+from ..asgi.canned import canned_response, health_response
 from ..asgi.http_cycle_py import HTTPCycle, new_cycle
 from ..asgi.proxy_headers import rewrite_scope
 from ..base.errors import RemoteProtocolError
@@ -205,6 +205,9 @@ class HTTP1Protocol(StreamConnection):
     def _begin_request(self) -> None:
         head = self._conn.parser.head
         context = self._context
+        if context.health_check_path is not None and head.raw_path == context.health_check_path:
+            self._answer_health_check(head, context)
+            return
         if head.upgrade or self._conn.http10:
             websocket = context.websocket
             if websocket is not None and wants_websocket(head):
@@ -230,6 +233,21 @@ class HTTP1Protocol(StreamConnection):
             assert hosts is not None
             rewrite_scope(scope, hosts)
         return scope
+
+    def _answer_health_check(self, head: RequestHead, context: ConnectionContext) -> None:
+        """Say whether the server wants requests: for load balancers, not for the application, its limits and the access log."""
+        conn, state = self._conn, context.server_state
+        self.disarm()
+        self._begun += 1
+        # Content has nobody who takes it, and what follows an upgrade may be frames.
+        may_stay = conn.next_event() == END and not head.upgrade
+        if not may_stay or state.winding_down or self._shutting_down or context.keep_alive_seconds <= 0:
+            conn.keep_alive = False
+        status, headers, body = health_response(state.draining)
+        conn.write_head(status, headers, state.default_fields)
+        self._send(conn.write_data(body, True))
+        if not conn.keep_alive:
+            self._close()
 
     def _upgrade(self, head: RequestHead, websocket: Callable[[], Any]) -> None:
         """Leave the connection to a protocol of the WebSocket's. Raises RemoteProtocolError for a handshake that is none."""
