@@ -419,6 +419,20 @@ def test_half_close_is_heard_behind_the_messages(bench: Any) -> None:
         assert peer.transport.lost
 
 
+def test_half_close_before_its_turn_comes_to_what_was_sent_before(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        puppet = Puppet()
+        peer = Peer(bench.connect(puppet, websocket=True))
+        peer.send(handshake(b"/") + frame(TEXT, b"early") + close_frame(4000, "done"))
+        await peer.settle()
+        await puppet.accept()
+        # The loop has had no turn since: what came with the handshake has not been looked at.
+        peer.connection.half_close()
+        assert await puppet.hear() == "early"
+        await is_over(puppet, 4000, "done")
+
+
 def test_half_close_over_tls(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:

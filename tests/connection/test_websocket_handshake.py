@@ -330,6 +330,20 @@ def test_close_before_the_accept_is_403(bench: Any, caplog: pytest.LogCaptureFix
     assert caplog.messages == ['10.0.0.1:4242 - "WebSocket /" 403']
 
 
+@pytest.mark.parametrize("fields", [{"reason": [{"loc": "query"}]}, {"code": 1005}, {"code": 123456}])
+def test_close_before_the_accept_may_say_anything(bench: Any, fields: Any) -> None:
+    """FastAPI gives its list of validation errors for a reason. No frame is sent, so nothing is wrong with that."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        puppet = Puppet()
+        peer = asked(bench, puppet)
+        await peer.settle()
+        await puppet.receive()
+        await puppet.close(**fields)
+        assert (await peer.head()).startswith(b"HTTP/1.1 403 Forbidden\r\n")
+
+
 @pytest.mark.parametrize("raises", [None, ValueError("as asked")])
 def test_an_application_that_ends_before_the_accept_is_500(bench: Any, raises: Any, caplog: pytest.LogCaptureFixture) -> None:
     @bench

@@ -271,19 +271,19 @@ class WebSocketCycle(Cycle):
             await self.wire.drain()
 
     def _send_close(self, event: dict[str, Any]) -> Awaitable[None]:
-        code = event.get("code", NORMAL_CLOSURE)
-        if code is None:
-            code = NORMAL_CLOSURE
-        reason = event.get("reason") or ""
-        if not isinstance(code, int):
-            raise LocalProtocolError(f"'websocket.close' needs an integer 'code', not {code!r}.")
-        if not isinstance(reason, str):
-            raise LocalProtocolError(f"'websocket.close' needs a str or None in 'reason', not {reason!r}.")
         if self.state == CONNECTING:
-            # asgi W4. No frame is sent, so any code will do.
+            # asgi W4. No frame is sent, so any code and reason will do: FastAPI's is the list of what did not validate.
             self._end(CLOSED, ABNORMAL_CLOSURE, "")
             self.wire.reject(403)
         else:
+            code = event.get("code", NORMAL_CLOSURE)
+            if code is None:
+                code = NORMAL_CLOSURE
+            reason = event.get("reason") or ""
+            if not isinstance(code, int):
+                raise LocalProtocolError(f"'websocket.close' needs an integer 'code', not {code!r}.")
+            if not isinstance(reason, str):
+                raise LocalProtocolError(f"'websocket.close' needs a str or None in 'reason', not {reason!r}.")
             if not may_be_sent(code):
                 raise LocalProtocolError(f"'websocket.close' needs a 'code' that may be sent (RFC 6455 7.4), not {code}.")
             code, reason = int(code), _characters(reason)
