@@ -5,6 +5,7 @@ Meanwhile others are served; afterwards nothing is left behind, and no traceback
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import time
@@ -56,6 +57,11 @@ def seen(server: Served, what: str) -> Any:
     return json.loads(server.request(b"/seen").body).get(what, 0)
 
 
+def ends(server: Served, path: str) -> list[list[Any]]:
+    """Code and reason of each session of that path that has ended."""
+    return [end for ended, *end in seen(server, "ends") if ended == path]
+
+
 def others_are_served(server: Served) -> None:
     """HTTP and WebSocket, on connections of their own. The quickest of a few takes less than a second on any machine."""
     took = []
@@ -83,7 +89,7 @@ def code_of_the_cut(client: Any) -> int:
 # -- fragments
 
 
-@pytest.mark.parametrize("size", [20 * MIB, large(500 * MIB)])
+@pytest.mark.parametrize("size", [40 * MIB, large(500 * MIB)])
 @pytest.mark.parametrize("piece_bytes", [65536, 1000])
 def test_endless_message_in_fragments_is_1009(server: Served, piece_bytes: int, size: int) -> None:
     piece = frame(CONTINUATION, bytes(piece_bytes), fin=False, mask=ZERO_MASK) * (MIB // piece_bytes)
@@ -93,8 +99,8 @@ def test_endless_message_in_fragments_is_1009(server: Served, piece_bytes: int, 
         sent, ended = send_all_it_takes(client, itertools.repeat(piece), size)
         assert ended, f"still open after {sent} bytes"
         assert code_of_the_cut(client) == 1009
-    until_true(lambda: seen(server, "ends"), "the application was told")
-    assert seen(server, "ends")[0][:2] == ["/listen", 1009]
+    until_true(lambda: ends(server, "/listen"), "the application was told")
+    assert ends(server, "/listen")[0][0] == 1009
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY], ids=["text", "binary"])
@@ -110,7 +116,7 @@ def test_half_a_million_fragments_of_one_byte(server: Served, opcode: int, count
         assert str(answer).split()[:2] == ["str" if opcode == TEXT else "bytes", str(count)]
 
 
-@pytest.mark.parametrize("size", [2 * MIB, large(200 * MIB)])
+@pytest.mark.parametrize("size", [MIB, large(200 * MIB)])
 def test_endless_empty_fragments(server: Served, size: int) -> None:
     """No message ever comes of them, and no size either: they must cost nothing but their time."""
     piece = frame(CONTINUATION, b"", fin=False) * 10_000
@@ -207,7 +213,7 @@ def test_ping_flood_of_a_client_that_reads(server: Served, count: int) -> None:
                 last = int(got.payload)
 
 
-@pytest.mark.parametrize("size", [4 * MIB, large(500 * MIB)])
+@pytest.mark.parametrize("size", [MIB, large(500 * MIB)])
 @pytest.mark.parametrize("payload", [b"", bytes(125)], ids=["empty", "full"])
 def test_flood_of_pongs_that_nobody_asked_for(server: Served, payload: bytes, size: int) -> None:
     with memory_bound(server, 4), server.connect() as client:
@@ -222,6 +228,7 @@ def test_flood_of_pongs_that_nobody_asked_for(server: Served, payload: bytes, si
 # -- deflate
 
 
+@functools.cache
 def deflated(data_bytes: int, value: bytes = b"\0") -> bytes:
     """So many equal bytes as a message of permessage-deflate."""
     deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -260,8 +267,8 @@ def test_many_bombs_that_are_just_small_enough(server: Served) -> None:
         # The close is behind them all, and reading has stopped before it: only a reset ends it now.
         client.reset()
     server.request(b"/open?bombs")
-    until_true(lambda: seen(server, "ends"), "the application was told")
-    assert seen(server, "ends") == [["/deaf", 1006, ""]]
+    until_true(lambda: ends(server, "/deaf"), "the application was told")
+    assert ends(server, "/deaf") == [[1006, ""]]
 
 
 @pytest.mark.parametrize("data", [b"\xff" * 100, b"\x07", b"\x00\x01\x00\xff\xff", b"\x02" * 1000])
@@ -283,21 +290,21 @@ def test_compressed_frame_where_it_was_not_agreed_on(server: Served) -> None:
 
 
 @pytest.mark.parametrize("count", [5, large(100)])
-@pytest.mark.parametrize("size", [65536, 10])
+@pytest.mark.parametrize("size", [65536, 1000, large(10)])
 @pytest.mark.parametrize("deflate", [b"X: y", DEFLATE], ids=["plain", "deflate"])
 def test_reader_that_never_reads(server: Served, deflate: bytes, size: int, count: int) -> None:
-    sent_before = seen(server, "sent bytes")
-    request = handshake(b"/torrent?size=%d" % size, deflate)
+    sent_before = seen(server, "poured bytes")
+    request = handshake(b"/torrent?random=1&size=%d" % size, deflate)
     # What a connection may hold: 64 KiB of ours, a message of the application's, zlib's windows.
     with memory_bound(server, 8 + count * 0.8), connections(server, count, request, 4096):
         until_true(lambda: seen(server, "writing") == count, "all write")
         sent = -1
         # Until send() takes no more from any of them.
-        while sent != (now := seen(server, "sent bytes")):
+        while sent != (now := seen(server, "poured bytes")):
             sent = now
             others_are_served(server)
-        # The rest is in the kernel's buffers; zeros compress a thousandfold.
-        assert (sent - sent_before) / count < 8 * MIB * (1000 if deflate is DEFLATE else 1)
+        # The rest is in the kernel's buffers.
+        assert (sent - sent_before) / count < 8 * MIB
     until_true(lambda: seen(server, "writing") == 0, "all have ended")
 
 
@@ -324,8 +331,8 @@ def test_application_that_never_receives(server: Served, payload: bytes, count: 
             sock.close()
     server.request(b"/open?" + gate)
     until_true(lambda: seen(server, "deaf") == 0, "all have ended")
-    until_true(lambda: len(seen(server, "ends")) == count, "all were told")
-    assert {(path, code) for path, code, _ in seen(server, "ends")} == {("/deaf", 1006)}
+    until_true(lambda: len(ends(server, "/deaf")) == count, "all were told")
+    assert {code for code, _ in ends(server, "/deaf")} == {1006}
 
 
 @pytest.mark.parametrize("size", [64 * MIB, large(2000 * MIB)])
@@ -394,7 +401,7 @@ def test_handshake_rubbish_and_what_is_behind_it(server: Served, name: str) -> N
                 assert len(pieces) > 1
             answer = client.response()
             assert answer.status in statuses, answer
-            assert answer.get(b"connection") == b"close"
+            assert b"close" in (answer.get(b"connection") or b"").split(b", ")
             if answer.status == 426:
                 assert answer.get(b"sec-websocket-version") == b"13"
             assert client.closed()
@@ -466,8 +473,8 @@ def test_wrong_frames_and_what_is_behind_them(server: Served, name: str) -> None
             except (ConnectionResetError, BrokenPipeError):
                 assert len(pieces) > 1
             assert code_of_the_cut(client) == code
-        until_true(lambda: seen(server, "ends"), "the application was told")
-        assert seen(server, "ends")[0][:2] == ["/listen", code]
+        until_true(lambda: ends(server, "/listen"), "the application was told")
+        assert ends(server, "/listen")[0][0] == code
         assert seen(server, "received") == received
         server.request(b"/forget")
 
@@ -481,8 +488,8 @@ def test_garbage_behind_the_close(server: Served, rubbish: bytes, size: int) -> 
         send_all_it_takes(client, itertools.repeat(rubbish), size)
         others_are_served(server)
         read_to_the_cut(client)
-    until_true(lambda: seen(server, "ends"), "the application was told")
-    assert seen(server, "ends") == [["/listen", 1000, "bye"]]
+    until_true(lambda: ends(server, "/listen"), "the application was told")
+    assert ends(server, "/listen") == [[1000, "bye"]]
 
 
 @pytest.mark.parametrize("size", [4 * MIB, large(200 * MIB)])
@@ -497,4 +504,5 @@ def test_peer_that_goes_on_sending_after_the_close_of_the_application(server: Se
         others_are_served(server)
         socket_.close(4000)
         assert socket_.closed()
-    assert seen(server, "ends") == [["/close", 4000, ""]]
+    until_true(lambda: ends(server, "/close"), "the application was told")
+    assert ends(server, "/close") == [[4000, ""]]

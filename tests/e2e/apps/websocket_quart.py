@@ -37,8 +37,8 @@ async def listen() -> None:
         await websocket.send("listening")
         while True:
             await websocket.send(await queue.get())
-    except asyncio.CancelledError:
-        # This is how Quart tells of a disconnect.
+    except (asyncio.CancelledError, OSError):
+        # This is how Quart tells of a disconnect; the server tells it to a send that comes before.
         ends.append("/listen")
         raise
     finally:
