@@ -1,14 +1,15 @@
-"""A request cycle of either body, over a wire that only notes what is asked of it."""
+"""Cycles of either body, over wires that only note what is asked of them, and what their waiters are tried with."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from asgi.waiting import FACTORIES, LOOPS, source_class
 from picocorn.base.errors import LocalProtocolError
 
 
@@ -70,3 +71,36 @@ def make(room: Callable[[str], ModuleType]) -> Callable[..., Any]:
         return room("asgi.http_cycle").HTTPCycle(FakeWire(), {"type": "http", "method": method}, method == "HEAD")
 
     return make
+
+
+@pytest.fixture
+def make_source(room: Callable[[str], ModuleType]) -> Any:
+    """`make_source()`: something to wait for; see `waiting.source_class`."""
+    return source_class(room("asgi.waiters"))
+
+
+@pytest.fixture(params=LOOPS)
+def new_loop(request: pytest.FixtureRequest) -> Any:
+    """Makes an event loop of each kind there is."""
+    return LOOPS[request.param]
+
+
+@pytest.fixture(params=FACTORIES)
+def run_tasks(request: pytest.FixtureRequest, new_loop: Any) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Runs a coroutine on each kind of loop with each kind of task, and complains about what the loop was told."""
+
+    def run(main: Coroutine[Any, Any, Any]) -> Any:
+        told: list[dict[str, Any]] = []
+
+        async def around() -> Any:
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda _, context: told.append(context))
+            loop.set_task_factory(FACTORIES[request.param])
+            return await asyncio.create_task(main)
+
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            result = runner.run(around())
+        assert not told
+        return result
+
+    return run

@@ -5,13 +5,13 @@ cdef class Waiter
 
 cdef class MessageSource:
     cdef Waiter _first_waiter
+    cdef unsigned long long _last_place
 
     cpdef bint has_message(self) except -1
     cpdef object take_message(self)
     cpdef Waiter wait(self)
     cpdef object wake(self)
     cdef int _add(self, Waiter waiter) except -1
-    cdef int _add_first(self, Waiter waiter) except -1
     cdef int _remove(self, Waiter waiter) except -1
 
 
@@ -24,6 +24,7 @@ cdef class Waiter:
     cdef object _context
     cdef list _more
     cdef object _cancel_message
+    cdef unsigned long long _place
     cdef int _state
     cdef bint _blocking
 

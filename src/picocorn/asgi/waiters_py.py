@@ -32,10 +32,11 @@ class MessageSource:
     `has_message` may become true only in a method that calls `wake` afterwards, or whose caller does.
     """
 
-    __slots__ = ("_first_waiter",)
+    __slots__ = ("_first_waiter", "_last_place")
 
     def __init__(self) -> None:
         self._first_waiter: Waiter | None = None
+        self._last_place = 0
 
     def has_message(self) -> bool:
         """Whether `take_message` has something to give."""
@@ -65,17 +66,19 @@ class MessageSource:
                 raise
 
     def _add(self, waiter: Waiter) -> None:
-        last = self._first_waiter
-        if last is None:
+        # Sorted: one that was woken, and found that somebody had been quicker, comes back to the place it had.
+        if not waiter._place:
+            self._last_place += 1
+            waiter._place = self._last_place
+        before = self._first_waiter
+        if before is None or before._place > waiter._place:
+            waiter._next = before
             self._first_waiter = waiter
             return
-        while last._next is not None:
-            last = last._next
-        last._next = waiter
-
-    def _add_first(self, waiter: Waiter) -> None:
-        waiter._next = self._first_waiter
-        self._first_waiter = waiter
+        while before._next is not None and before._next._place < waiter._place:
+            before = before._next
+        waiter._next = before._next
+        before._next = waiter
 
     def _remove(self, waiter: Waiter) -> None:
         one = self._first_waiter
@@ -95,7 +98,7 @@ class Waiter:
     To be both, it shows `_asyncio_future_blocking` only in the moment in which a task asks for it; `asyncio.isfuture` says no.
     """
 
-    __slots__ = ("_blocking", "_callbacks", "_cancel_message", "_loop", "_next", "_source", "_state")
+    __slots__ = ("_blocking", "_callbacks", "_cancel_message", "_loop", "_next", "_place", "_source", "_state")
 
     def __init__(self, source: MessageSource) -> None:
         self._source: MessageSource | None = source
@@ -104,6 +107,7 @@ class Waiter:
         self._callbacks: list[_Callback] = []
         self._loop: Any = None
         self._next: Waiter | None = None
+        self._place = 0
         self._cancel_message: Any = None
 
     # -- the coroutine
@@ -129,11 +133,7 @@ class Waiter:
         self._loop = asyncio.get_running_loop()
         self._state = WAITING
         self._blocking = True
-        if state == WOKEN:
-            # Somebody was quicker; that must not cost it its place.
-            source._add_first(self)
-        else:
-            source._add(self)
+        source._add(self)
         return self
 
     def throw(

@@ -96,6 +96,7 @@ class WebSocketCycle(Cycle):
         self._close_code = 0
         self._close_reason: str | None = None
         self._first_waiter = None
+        self._last_place = 0
 
     # -- called by the session
 
