@@ -102,16 +102,20 @@ cdef class MessageReader:
 
     # bytes in
     cpdef object feed(self, bytes data)
+    cdef object _feed_later(self, bytes data)
     cdef void _look_at(self, bytes piece) noexcept
     cdef bint _take_later(self) except -1
 
     # events out
     cpdef int next_event(self) except -2
     cdef int _fail(self, pc_ws_status status) except -2
+    cdef int _fail_for_memory(self) except -2
     cdef void _let_go(self) noexcept
 
     # frames
     cdef int _read_header(self) except -2
+    cdef int _begin_control(self, const pc_ws_header *header) except -2
+    cdef int _begin_payload(self, const pc_ws_header *header) except -2
     cdef pc_ws_status _join_header(self, pc_ws_header *header) noexcept
     cdef int _read_payload(self) except -2
     cdef void _unmask(self, uint8_t *to, size_t size) noexcept

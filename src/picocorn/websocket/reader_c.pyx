@@ -10,7 +10,7 @@ its UTF-8 there until it is decoded into the str that it gets instead; the first
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.ref cimport Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.string cimport memcpy
 
@@ -20,12 +20,12 @@ from .verdicts import websocket_error
 __all__ = ["MASK_KERNEL", "MessageReader"]
 
 cdef extern from "Python.h":
-    # With owned pointers: an object that is resized must have one reference, and nobody to see it.
-    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t size) except NULL
-    PyObject *new_text "PyUnicode_New"(Py_ssize_t size, Py_UCS4 largest) except NULL
-    object new_text_object "PyUnicode_New"(Py_ssize_t size, Py_UCS4 largest)
-    int resize_bytes "_PyBytes_Resize"(PyObject **owned, Py_ssize_t size) except -1
-    int resize_text "PyUnicode_Resize"(PyObject **owned, Py_ssize_t size) except -1
+    # With owned pointers: an object that is resized must have one reference, and nobody to see it. Each is checked where it is
+    # called, for when memory is short there is a state to settle.
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t size) noexcept
+    PyObject *new_text "PyUnicode_New"(Py_ssize_t size, Py_UCS4 largest) noexcept
+    int resize_bytes "_PyBytes_Resize"(PyObject **owned, Py_ssize_t size) noexcept
+    int resize_text "PyUnicode_Resize"(PyObject **owned, Py_ssize_t size) noexcept
     Py_ssize_t text_size "PyUnicode_GET_LENGTH"(PyObject *text)
     Py_ssize_t bytes_size "PyBytes_GET_SIZE"(PyObject *data)
     void *text_data "PyUnicode_DATA"(PyObject *text)
@@ -47,6 +47,14 @@ cdef const pc_ws_mask_kernel *_kernel = pc_ws_mask_choose()
 
 #: The instruction set that unmasks on this machine.
 MASK_KERNEL = pc_ws_mask_name(_kernel).decode("ascii")
+
+
+cdef inline PyObject *_new(bint is_str, Py_ssize_t size) noexcept:
+    return new_text(size, LARGEST_ASCII) if is_str else new_bytes(NULL, size)
+
+
+cdef inline int _resize(bint is_str, PyObject **owned, Py_ssize_t size) noexcept:
+    return resize_text(owned, size) if is_str else resize_bytes(owned, size)
 
 
 cdef inline uint8_t *_data(PyObject *gathered, bint is_str) noexcept:
@@ -91,12 +99,20 @@ cdef class MessageReader:
         if self._closed or self._error != PC_WS_OK or PyBytes_GET_SIZE(data) == 0:
             return None
         if self._at != self._end or self._later_bytes != 0:
-            if self._later is None:
-                self._later = []
-            self._later.append(data)
-            self._later_bytes += PyBytes_GET_SIZE(data)
-            return None
+            return self._feed_later(data)
         self._look_at(data)
+        return None
+
+    cdef object _feed_later(self, bytes data):
+        # Up to 3.11 a collection, and with it any code, may run where a list is made: what it has changed is looked at after it.
+        cdef list later = []
+        if self._closed or self._error != PC_WS_OK:
+            return None
+        if self._later is not None:
+            later = self._later
+        later.append(data)
+        self._later = later
+        self._later_bytes += PyBytes_GET_SIZE(data)
         return None
 
     cdef void _look_at(self, bytes piece) noexcept:
@@ -144,6 +160,12 @@ cdef class MessageReader:
         self._let_go()
         raise websocket_error(pc_ws_status_name(status).decode("ascii"))
 
+    cdef int _fail_for_memory(self) except -2:
+        # Bytes of a frame are lost, and what stands behind them is no header: this cannot be gone on with.
+        self._error = PC_WS_ERR_TOO_BIG
+        self._let_go()
+        raise MemoryError
+
     cdef void _let_go(self) noexcept:
         # Nothing more will be read.
         cdef PyObject *gathered = self._gathered
@@ -175,13 +197,23 @@ cdef class MessageReader:
             status = self._join_header(&header)
         if status != PC_WS_OK:
             return EVENT_NEED_DATA if status == PC_WS_NEED_DATA else self._fail(status)
-        if header.opcode < PC_WS_CLOSE:
-            if header.opcode != PC_WS_CONTINUATION:
-                if header.fin and not header.compressed and header.payload_bytes <= <uint64_t> (self._end - self._at):
-                    return self._take_whole(&header)
-                self._begin_message(&header)
-        else:
-            self._control = PyBytes_FromStringAndSize(NULL, header.payload_bytes)
+        if header.opcode >= PC_WS_CLOSE:
+            return self._begin_control(&header)
+        if header.opcode != PC_WS_CONTINUATION:
+            if header.fin and not header.compressed and header.payload_bytes <= <uint64_t> (self._end - self._at):
+                return self._take_whole(&header)
+            self._begin_message(&header)
+        return self._begin_payload(&header)
+
+    cdef int _begin_control(self, const pc_ws_header *header) except -2:
+        cdef PyObject *control = new_bytes(NULL, header.payload_bytes)
+        if control == NULL:
+            return self._fail_for_memory()
+        self._control = <bytes> control
+        Py_DECREF(<object> control)
+        return self._begin_payload(header)
+
+    cdef int _begin_payload(self, const pc_ws_header *header) except -2:
         self._left = header.payload_bytes
         self._mask = header.mask
         self._opcode = header.opcode
@@ -254,24 +286,24 @@ cdef class MessageReader:
 
     cdef int _take_whole(self, const pc_ws_header *header) except -2:
         # A message of one frame that lies there whole: most are.
+        cdef bint is_text = header.opcode == PC_WS_TEXT
         cdef Py_ssize_t size = header.payload_bytes
         cdef const uint8_t *source = self._at
-        cdef bytes data
-        cdef object text
+        cdef PyObject *fresh = _new(is_text, size)
         cdef uint8_t *place
-        if header.opcode == PC_WS_BINARY:
-            data = PyBytes_FromStringAndSize(NULL, size)
-            _kernel.unmask(<uint8_t *> PyBytes_AS_STRING(data), source, size, header.mask)
-            self._at = source + size
-            self.message = data
-            return PC_WS_BINARY
-        text = new_text_object(size, LARGEST_ASCII)
-        place = <uint8_t *> text_data(<PyObject *> text)
+        if fresh == NULL:
+            return self._fail_for_memory()
+        place = _data(fresh, is_text)
         self._at = source + size
-        if not _kernel.unmask_ascii(place, source, size, header.mask):
-            return self._decode(place, size)
-        self.message = text
-        return PC_WS_TEXT
+        try:
+            if not is_text:
+                _kernel.unmask(place, source, size, header.mask)
+            elif not _kernel.unmask_ascii(place, source, size, header.mask):
+                return self._decode(place, size)
+            self.message = <object> fresh
+        finally:
+            Py_DECREF(<object> fresh)
+        return header.opcode
 
     cdef void _begin_message(self, const pc_ws_header *header) noexcept:
         self._place.in_message = True
@@ -309,8 +341,10 @@ cdef class MessageReader:
         self._busy = True
         try:
             inflated = self._inflater.inflate(piece, is_last, room_bytes)
+            if inflated is None:
+                raise TypeError("inflate() must return bytes, not None")
         except BaseException as error:
-            # Without these bytes the message cannot be made any more, whatever went wrong.
+            # Without these bytes the message cannot be made, whatever went wrong.
             self._error = PC_WS_ERR_TOO_BIG if getattr(error, "code", "") == "TOO_BIG" else PC_WS_ERR_BAD_DEFLATE
             self._let_go()
             raise
@@ -335,19 +369,13 @@ cdef class MessageReader:
         cdef Py_ssize_t capacity = 2 * arrived
         if most_to_come < <uint64_t> (capacity - self._gathered_bytes):
             capacity = self._gathered_bytes + most_to_come
-        try:
+        if self._gathered == NULL:
+            self._gathered = _new(is_str, capacity)
             if self._gathered == NULL:
-                self._gathered = new_text(capacity, LARGEST_ASCII) if is_str else new_bytes(NULL, capacity)
-            elif is_str:
-                if text_size(self._gathered) < arrived:
-                    resize_text(&self._gathered, capacity)
-            elif bytes_size(self._gathered) < arrived:
-                resize_bytes(&self._gathered, capacity)
-        except MemoryError:
-            # What had come may be gone, and a message that memory cannot hold is too big.
-            self._error = PC_WS_ERR_TOO_BIG
-            self._let_go()
-            raise
+                self._fail_for_memory()
+        elif (text_size(self._gathered) if is_str else bytes_size(self._gathered)) < arrived:
+            if _resize(is_str, &self._gathered, capacity) < 0:
+                self._fail_for_memory()
         return _data(self._gathered, is_str) + self._gathered_bytes
 
     cdef void _end_message(self) noexcept:
@@ -363,17 +391,15 @@ cdef class MessageReader:
         if not pc_utf8_is_complete(&self._utf8):
             return self._fail(PC_WS_ERR_TEXT_UTF8)
         self._end_message()
+        if gathered == NULL:
+            self.message = "" if self._is_text else b""
+            return PC_WS_TEXT if self._is_text else PC_WS_BINARY
         try:
-            if gathered == NULL:
-                self.message = "" if self._is_text else b""
-            elif self._is_text and not (is_str and self._is_ascii):
+            if self._is_text and not (is_str and self._is_ascii):
                 return self._decode(_data(gathered, is_str), size)
-            elif is_str:
-                resize_text(&gathered, size)
-                self.message = <object> gathered
-            else:
-                resize_bytes(&gathered, size)
-                self.message = <object> gathered
+            if _resize(is_str, &gathered, size) < 0:
+                return self._fail_for_memory()
+            self.message = <object> gathered
         finally:
             Py_XDECREF(gathered)
         return PC_WS_TEXT if self._is_text else PC_WS_BINARY
@@ -383,4 +409,6 @@ cdef class MessageReader:
             self.message = PyUnicode_DecodeUTF8(<const char *> utf8, size, NULL)
         except UnicodeDecodeError:
             return self._fail(PC_WS_ERR_TEXT_UTF8)
+        except MemoryError:
+            return self._fail_for_memory()
         return PC_WS_TEXT
