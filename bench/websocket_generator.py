@@ -30,8 +30,7 @@ def program() -> Path:
 def arguments(port: int, workload: WebSocketWorkload, seconds: float, message: Path) -> list[str]:
     """What the generator is told."""
     told = {"port": port, "mode": workload.mode, "sockets": workload.sockets, "seconds": seconds, "message": message}
-    if workload.depth > 1:
-        told["depth"] = workload.depth
+    told |= {name: value for name, value in (("depth", workload.depth), ("pieces", workload.pieces)) if value > 1}
     words = [word for name, value in told.items() for word in (f"--{name}", str(value))]
     return words + ["--binary"] * (not workload.is_text) + ["--deflate"] * workload.deflate
 

@@ -59,29 +59,47 @@ void link_fail(struct link *link, enum error_kind kind, const char *format, ...)
 
 /* --- compression ---------------------------------------------------------------------------------------------------------- */
 
+struct packed {
+    unsigned char *bytes;
+    size_t length;
+};
+
+/* What a socket sends as its message number `sequence`, but for the stamp. */
+static const unsigned char *message_of(uint32_t sequence) { return plan.messages + sequence % plan.pieces * plan.length; }
+
 #ifdef WITH_ZLIB
 
-static unsigned char *packed;
-static size_t packed_length;
+static struct packed *packed;
 static int packed_bits;
 
-/* The message as each of our frames carries it. It refers to nothing before it, which suits every agreement about contexts. */
-static bool pack(struct link *link, int bits) {
+static struct packed pack_one(const unsigned char *message, int bits) {
+    struct packed result;
     z_stream stream = {0};
+    if (deflateInit2(&stream, 6, Z_DEFLATED, -bits, 8, Z_DEFAULT_STRATEGY) != Z_OK) abort();
+    size_t capacity = deflateBound(&stream, plan.length) + 16;
+    result.bytes = malloc(capacity);
+    if (!result.bytes) abort();
+    stream.next_in = (unsigned char *)message, stream.avail_in = (unsigned)plan.length;
+    stream.next_out = result.bytes, stream.avail_out = (unsigned)capacity;
+    if (deflate(&stream, Z_SYNC_FLUSH) != Z_OK || stream.avail_in) abort();
+    /* RFC 7692, 7.2.1: without the 00 00 ff ff at the end. */
+    result.length = capacity - stream.avail_out - 4;
+    deflateEnd(&stream);
+    return result;
+}
+
+/* The messages as our frames carry them. They refer to nothing before them, which suits every agreement about contexts. */
+static bool pack(struct link *link, int bits) {
     /* zlib makes no raw stream of 8 bits. */
     if (bits < 9 || bits > 15) return link_fail(link, ERROR_HANDSHAKE, "client_max_window_bits=%d", bits), false;
     if (packed && bits >= packed_bits) return true;
-    if (deflateInit2(&stream, 6, Z_DEFLATED, -bits, 8, Z_DEFAULT_STRATEGY) != Z_OK) abort();
-    size_t capacity = deflateBound(&stream, plan.length) + 16;
-    packed = realloc(packed, capacity);
+    if (!packed) packed = calloc(plan.pieces, sizeof *packed);
     if (!packed) abort();
-    stream.next_in = (unsigned char *)plan.message, stream.avail_in = (unsigned)plan.length;
-    stream.next_out = packed, stream.avail_out = (unsigned)capacity;
-    if (deflate(&stream, Z_SYNC_FLUSH) != Z_OK || stream.avail_in) abort();
-    /* RFC 7692, 7.2.1: without the 00 00 ff ff at the end. */
-    packed_length = capacity - stream.avail_out - 4;
+    for (unsigned i = 0; i < plan.pieces; i++) {
+        free(packed[i].bytes);
+        packed[i] = pack_one(message_of(i), bits);
+    }
     packed_bits = bits;
-    deflateEnd(&stream);
     return true;
 }
 
@@ -108,8 +126,7 @@ static void start_inflater(struct link *link) {
 
 #else
 
-static const unsigned char *packed;
-static size_t packed_length;
+static const struct packed *packed;
 static bool pack(struct link *link, int bits) { return link_fail(link, ERROR_HANDSHAKE, "no zlib for %d bits", bits), false; }
 static bool inflated_matches(struct link *link, const unsigned char *data, size_t length) { return link && data && !length; }
 static void start_inflater(struct link *link) { link->inflater = NULL; }
@@ -173,10 +190,11 @@ void link_queue_message(struct link *link, uint64_t now) {
     unsigned char stamp[STAMP_BYTES];
     link->sent_ns[link->sent % plan.depth] = now;
     if (plan.deflate) {
-        queue_frame(link, FIN | COMPRESSED | plan.opcode, packed, packed_length, packed, 0);
+        const struct packed *piece = &packed[link->sent % plan.pieces];
+        queue_frame(link, FIN | COMPRESSED | plan.opcode, piece->bytes, piece->length, piece->bytes, 0);
     } else {
         write_stamp(stamp, link->number, link->sent);
-        queue_frame(link, FIN | plan.opcode, plan.message, plan.length, stamp, plan.stamp_length);
+        queue_frame(link, FIN | plan.opcode, message_of(link->sent), plan.length, stamp, plan.stamp_length);
     }
     link->sent++;
 }
@@ -292,7 +310,7 @@ static bool content_matches(struct link *link, const unsigned char *data, size_t
     size_t stamped = at < plan.stamp_length ? plan.stamp_length - at : 0;
     if (stamped > length) stamped = length;
     if (stamped && memcmp(link->stamp + at, data, stamped)) return false;
-    return !memcmp(plan.message + at + stamped, data + stamped, length - stamped);
+    return !memcmp(message_of(link->received) + at + stamped, data + stamped, length - stamped);
 }
 
 static void begin_frame(struct link *link) {

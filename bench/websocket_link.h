@@ -28,8 +28,10 @@ struct plan {
     int opcode;
     unsigned depth;
     bool deflate;
-    const unsigned char *message;
+    /* `pieces` messages of `length` bytes, one after the other; each socket sends them in this order, again and again */
+    const unsigned char *messages;
     size_t length;
+    unsigned pieces;
     /* so many bytes of a message say whose it is and which: STAMP_BYTES, or 0 */
     size_t stamp_length;
     uint64_t errors[ERROR_KINDS];

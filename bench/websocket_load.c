@@ -1,7 +1,7 @@
 /* The WebSocket load generator: one thread, one epoll, many connections, and a mode that says what they do. Prints JSON.
  *
  * websocket_load --port PORT --mode MODE --message FILE [--sockets N] [--seconds S] [--depth D] [--binary] [--deflate] [--path P]
- *                [--patience S] [--stepped]
+ *                [--pieces N] [--patience S] [--stepped]
  *
  * echo       each socket sends the message, awaits it, sends it again; --depth messages of each are on their way at a time
  * broadcast  the first socket sends, the application passes it on to all others; --depth messages are on their way at a time
@@ -13,6 +13,9 @@
  * deliveries to one receiver, or whole connections. With --stepped a line has to come on stdin after each of the first two, so that
  * whoever started this can look at the server in between. --patience (10 seconds) is how long the sockets may take to open when none
  * of them does, to answer what is left after the load, and to end. Exit status: 0, or 2 when it cannot be run so.
+ *
+ * With --pieces the file is so many messages of one length, which each socket sends in turn: what has been compressed once should not
+ * be all that is ever compressed.
  *
  * First bytes of each message are overwritten with a stamp of 16 hexadecimal digits, different for all messages, unless it is shorter
  * than that or compressed; answers are compared with what was sent byte for byte. */
@@ -269,8 +272,9 @@ static void read_message(const char *path) {
     rewind(file);
     if (!bytes || fread(bytes, 1, (size_t)size, file) != (size_t)size) refuse("--message cannot be read");
     fclose(file);
-    plan.message = bytes;
-    plan.length = (size_t)size;
+    if (plan.pieces < 1 || (size_t)size % plan.pieces) refuse("--pieces does not divide the message");
+    plan.messages = bytes;
+    plan.length = (size_t)size / plan.pieces;
     plan.stamp_length = plan.deflate || plan.length < STAMP_BYTES ? 0 : STAMP_BYTES;
 }
 
@@ -290,10 +294,10 @@ static void read_options(int argc, char **argv) {
     static const struct option names[] = {
         {"port", 1, 0, 'p'},    {"mode", 1, 0, 'm'},   {"message", 1, 0, 'f'}, {"sockets", 1, 0, 'n'}, {"seconds", 1, 0, 's'},
         {"depth", 1, 0, 'd'},   {"binary", 0, 0, 'b'}, {"deflate", 0, 0, 'z'}, {"path", 1, 0, 'u'},    {"stepped", 0, 0, 'i'},
-        {"patience", 1, 0, 'w'}, {0, 0, 0, 0},
+        {"patience", 1, 0, 'w'}, {"pieces", 1, 0, 'c'}, {0, 0, 0, 0},
     };
     const char *message = NULL;
-    plan.path = "/", plan.opcode = TEXT, plan.depth = 1, mode = MODES;
+    plan.path = "/", plan.opcode = TEXT, plan.depth = plan.pieces = 1, mode = MODES;
     for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (name) {
         case 'p': plan.port = (uint16_t)atoi(optarg); break;
@@ -308,6 +312,7 @@ static void read_options(int argc, char **argv) {
         case 'z': plan.deflate = true; break;
         case 'u': plan.path = optarg; break;
         case 'i': is_stepped = true; break;
+        case 'c': plan.pieces = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'w': patience_seconds = atof(optarg); break;
         default: exit(2);
         }

@@ -155,11 +155,11 @@ def _messages(workload: WebSocketWorkload) -> Sequence[tuple[int, bytes]]:
     """What is tried: the message of the workload, none at all, letters of several bytes, all bytes."""
     kind = TEXT if workload.is_text else BINARY
     return (
-        (kind, workload.message),
+        (kind, workload.first_message),
         (kind, b""),
         (TEXT, "Grüße, 世界 🎉".encode()),
         (BINARY, bytes(range(256))),
-        (kind, workload.message),
+        (kind, workload.first_message),
     )
 
 

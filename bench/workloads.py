@@ -148,6 +148,8 @@ class WebSocketWorkload:
     name: str
     title: str
     message: bytes
+    #: so many messages of one length `message` is, of which each socket sends one after the other
+    pieces: int = 1
     app: str = "websocket:echo"
     is_text: bool = True
     mode: str = ECHO
@@ -160,6 +162,10 @@ class WebSocketWorkload:
     oldest: bool = False
     floor: bool = False
     quick: bool = False
+
+    @property
+    def first_message(self) -> bytes:
+        return self.message[: len(self.message) // self.pieces]
 
 
 WEBSOCKET_WORKLOADS = (
@@ -174,13 +180,16 @@ WEBSOCKET_WORKLOADS = (
         "ws-broadcast",
         "WebSocket broadcast, 64 bytes of text to 1,000 sockets",
         text(64),
-        "websocket:broadcast",
+        app="websocket:broadcast",
         mode=BROADCAST,
         sockets=1001,
         depth=2,
     ),
     WebSocketWorkload("ws-churn", "WebSocket connect, echo, close", text(64), mode=CHURN, floor=True),
-    WebSocketWorkload("ws-deflate", "WebSocket echo, 1 KiB of text, permessage-deflate", text(KIB), deflate=True, way=DEFLATE),
+    # 64 messages, so that none is found whole in the window, which holds 32 of them at most.
+    WebSocketWorkload(
+        "ws-deflate", "WebSocket echo, 1 KiB of text, permessage-deflate", text(64 * KIB), 64, deflate=True, way=DEFLATE
+    ),
 )
 
 BY_NAME: dict[str, Workload | WebSocketWorkload] = {workload.name: workload for workload in (*WORKLOADS, *WEBSOCKET_WORKLOADS)}

@@ -105,6 +105,14 @@ def test_compressed_echoes(folder: Path) -> None:
     assert printed["messages"] > 1
 
 
+@pytest.mark.parametrize("deflate", [False, True])
+def test_messages_take_turns(folder: Path, deflate: bool) -> None:
+    with echoing(deflate=deflate) as port:
+        printed = echo(folder, port, text(4096), "--pieces", "64", "--depth", "64", "--sockets", "1", *["--deflate"] * deflate)
+    assert printed["errors"] == NO_ERRORS, printed["first_error"]
+    assert printed["messages"] >= 64
+
+
 def test_compression_that_is_declined(folder: Path) -> None:
     with echoing() as port:
         printed = echo(folder, port, text(1024), "--deflate", "--sockets", "2")
@@ -181,6 +189,7 @@ def test_nobody_there(folder: Path) -> None:
         (("--port", "1", "--mode", "echo", "--message", "/no/such/file"), "no file that can be read"),
         (("--port", "1", "--mode", "echo", "--message", "/dev/null", "--depth", "65"), "--depth has to be"),
         (("--port", "1", "--mode", "churn", "--message", "/dev/null", "--depth", "2"), "--depth is for echo"),
+        (("--port", "1", "--mode", "echo", "--message", __file__, "--pieces", "0"), "--pieces does not divide"),
         (("--port", "1", "--mode", "broadcast", "--message", "/dev/null", "--sockets", "1"), "--sockets is too small"),
         (("--port", "1", "--mode", "echo", "--message", "/dev/null", "more"), "takes options only"),
     ],
