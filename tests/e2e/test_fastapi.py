@@ -1,4 +1,4 @@
-"""FastAPI end to end: models, dependencies, uploads, streams, background tasks, handlers, state, a refused WebSocket."""
+"""FastAPI end to end: models, dependencies, uploads, streams, background tasks, handlers, state, a WebSocket where there is none."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from e2e.serving import MIB, Served, fetch_all, serving
+from e2e.websocket_frames import handshake
 
 
 @pytest.fixture(scope="module")
@@ -105,18 +106,15 @@ def test_background_task_does_not_delay_the_next_request_of_its_connection(serve
             assert client.request(b"/background/" + name).body == b'{"running":true}'
 
 
-def test_websocket_route_without_upgrade_and_http_route_with_one(server: Served, nothing_left: None) -> None:
-    # Plain GET on a WebSocket route: there is no such HTTP route.
+def test_websocket_route_that_is_asked_by_http(server: Served, nothing_left: None) -> None:
+    # There is no such HTTP route.
     assert server.request(b"/ws").status == 404
-    upgrade = (
-        b"Connection: Upgrade",
-        b"Upgrade: websocket",
-        b"Sec-WebSocket-Version: 13",
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    )
-    with server.connect() as client:
-        answer = client.request(b"/items", *upgrade)
-        assert (answer.status, answer.body) == (403, b"")
+
+
+def test_websocket_route_without_websockets(body: str) -> None:
+    with serving("fastapi_app", "--lifespan", "on", "--ws", "none", body=body) as server, server.connect() as client:
+        client.send(handshake(b"/ws"))
+        assert client.response().status == 404
         assert client.closed(), "what follows a refused upgrade may be frames"
 
 
