@@ -23,7 +23,8 @@ Each setting has three names, and stands in one place in the source:
 - on the command line: `picocorn main:app --timeout-keep-alive 5`
 - in the environment: `PICOCORN_TIMEOUT_KEEP_ALIVE=5`. Where that is not set, `UVICORN_TIMEOUT_KEEP_ALIVE` is read, so a
   deployment of uvicorn keeps its settings. The command line beats both. Switches take `true` or `false`; several headers
-  stand in `PICOCORN_HEADERS` with spaces between them. These variables are for the command alone, not for `run()`.
+  stand in `PICOCORN_HEADERS` with spaces between them, several addresses in `PICOCORN_BIND`. These variables are for the
+  command alone, not for `run()`.
 - in Python: `picocorn.run("main:app", timeout_keep_alive=5)`, and the same for `picocorn.Config`
 
 Times are seconds, fractions allowed. Sizes are bytes, or end in `k`, `m` or `g` (1k is 1024). A wrong value is one line on
@@ -38,7 +39,7 @@ API = """
 
 `app` may be the application itself. `host=None` binds to all interfaces. `log_config` may also be a dict, a
 `RawConfigParser`, an open file, or None to leave `logging` as it is; `log_level` may be a number; `http` and `ws` may be
-protocol classes; `headers` is a list of (name, value) pairs of str.
+protocol classes; `headers` is a list of (name, value) pairs of str; `bind` is a list of str, or one str with spaces.
 """
 
 
@@ -49,6 +50,7 @@ def value_of(details: Option) -> str:
         return f"{choices}, or `module:attribute`" if details.importable else choices
     kinds = {
         "integer": "number",
+        "octal": "octal number",
         "seconds": "seconds",
         "size": "size",
         "boolean": "`true` `false`",

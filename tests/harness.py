@@ -394,7 +394,7 @@ def spawned(
     environment = {name: value for name, value in {**os.environ, **(env or {})}.items() if value != ""}
     source = str(Path(picocorn.__file__).parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (source, environment.get("PYTHONPATH"))))
-    where = () if any(option.startswith(("--port", "--uds", "--fd")) for option in options) else ("--port", "0")
+    where = () if any(option.startswith(("--port", "--uds", "--fd", "--bind")) for option in options) else ("--port", "0")
     server = SpawnedServer([sys.executable, *python, "-m", "picocorn", app, *where, *options], cwd, environment)
     try:
         yield server

@@ -21,9 +21,12 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "text": ("text", "text"),
     "integer": ("7", 7),
     "seconds": ("7", 7),
+    "octal": ("0640", 0o640),
     "size": ("7k", 7 * 1024),
     "list": ("X-A: 1", ("X-A: 1",)),
 }
+#: Options that may be repeated.
+LISTS = [name for name, (_, details) in declared().items() if details.kind == "list"]
 
 
 @pytest.fixture
@@ -64,10 +67,10 @@ def test_without_options_the_declared_defaults(ran: list[Any]) -> None:
     assert options.pop("app") == "module:app"
     # The command looks in the current directory; a program does not.
     assert options.pop("app_dir") == ""
-    assert options.pop("headers") == ()
+    assert [options.pop(name) for name in LISTS] == [()] * len(LISTS)
     assert "log_config" not in options
     assert options == {
-        name: field.default for name, (field, _) in declared().items() if name not in ("app", "app_dir", "headers", "log_config")
+        name: field.default for name, (field, _) in declared().items() if name not in ("app", "app_dir", "log_config", *LISTS)
     }
 
 
@@ -100,8 +103,8 @@ def test_environment(prefix: str, ran: list[Any], tmp_path: Path) -> None:
     values = {}
     for name in VALUED:
         text, value = sample(name, tmp_path)
-        # A header with a space would be two.
-        env[prefix + name.upper()], values[name] = ("x-a:1 x-b:2", ("x-a:1", "x-b:2")) if name == "headers" else (text, value)
+        # A value with a space would be two.
+        env[prefix + name.upper()], values[name] = ("x-a:1 x-b:2", ("x-a:1", "x-b:2")) if name in LISTS else (text, value)
     for name in SWITCHES:
         env[prefix + name.upper()], values[name] = "false", False
     for name in FLAGS:
@@ -117,6 +120,27 @@ def test_what_beats_what(ran: list[Any]) -> None:
     invoke("module:app", env=env)
     invoke("module:app", "--port", "3", env=env)
     assert [(options["port"], options["host"]) for options in ran] == [(2, "from-uvicorn"), (3, "from-uvicorn")]
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "bind", "others"),
+    [
+        (["--bind", ":1"], {"PICOCORN_PORT": "2", "UVICORN_UDS": "s"}, (":1",), []),
+        (["--port", "2"], {"PICOCORN_BIND": ":1"}, None, [2]),
+        (["--uds", "s"], {"PICOCORN_BIND": ":1", "PICOCORN_PORT": "2"}, None, [2, "s"]),
+        # In one place they contradict each other, which is for the configuration to say.
+        ([], {"PICOCORN_BIND": ":1 :2", "PICOCORN_PORT": "3"}, (":1", ":2"), [3]),
+        (["--bind", ":1", "--bind", ":2", "--port", "3"], {}, (":1", ":2"), [3]),
+    ],
+)
+def test_where_to_listen_comes_from_one_place(
+    args: list[str], env: dict[str, str], bind: Any, others: list[Any], ran: list[Any]
+) -> None:
+    assert invoke("module:app", *args, env=env).exit_code == 0
+    (options,) = ran
+    assert options.get("bind") == bind
+    given = [options.get("port"), options.get("uds")]
+    assert [value for value in given if value not in (None, 8000)] == others
 
 
 @pytest.mark.parametrize(

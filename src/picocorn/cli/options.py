@@ -21,7 +21,7 @@ PREFIXES = ("PICOCORN_", "UVICORN_")
 #: Where the descriptions begin in help.
 COLUMN = 30
 
-_METAVARS = {"integer": "INTEGER", "seconds": "SECONDS", "size": "SIZE", "boolean": "BOOLEAN", "file": "FILE"}
+_METAVARS = {"integer": "INTEGER", "octal": "OCTAL", "seconds": "SECONDS", "size": "SIZE", "boolean": "BOOLEAN", "file": "FILE"}
 
 
 class OneLineError(click.UsageError):

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from ..base.errors import ConfigError
 from ..base.native import NATIVE
 from ..transport.sharing import ShareTable
+from .binding import addresses_of, own_sockets
 from .config import Config
-from .listeners import own_sockets
-from .sockets import UnixSocketFile, bind_tcp
+from .sockets import UnixSocketFile
 
 __all__ = ["REUSEPORT", "SHARED", "Sockets"]
 
@@ -32,22 +32,23 @@ class Sockets:
 
     def __init__(self, config: Config, inherited: Sequence[Sequence[socket.socket]] = ()) -> None:
         self._config = config
-        self._file: UnixSocketFile | None = None
+        #: of Unix sockets
+        self._files: list[UnixSocketFile] = []
         #: one list of sockets for all workers, or one for each
         self._groups: list[list[socket.socket]] = [list(group) for group in inherited]
         #: what workers keep the numbers of their connections in
         self.table: ShareTable | None = None
         self.is_shared = not _wants_reuseport(config) or (bool(inherited) and not _may_have_siblings(inherited[0]))
         if inherited:
-            self._file = _file_of(inherited[0])
+            self._files = _files_of(config, inherited[0])
         elif self.is_shared:
-            sockets, self._file = own_sockets(config)
-            self._groups.append(sockets)
+            listening = own_sockets(config)
+            self._groups.append(listening.sockets)
+            self._files = listening.files
         else:
             # Without the option first: it would bind beside another server of the same user, and take half its connections.
-            for probe in bind_tcp(config.host, config.port):
-                probe.close()
-            self._groups.append(bind_tcp(config.host, config.port, reuse_port=True))
+            own_sockets(config).close()
+            self._groups.append(own_sockets(config, reuse_port=True).sockets)
 
         if self.is_shared and NATIVE and hasattr(os, "memfd_create"):
             self.table = ShareTable()
@@ -93,9 +94,9 @@ class Sockets:
         for sock in self.all:
             sock.close()
         self._groups.clear()
-        if self._file is not None and not keep_file:
-            self._file.remove()
-        self._file = None
+        for file in () if keep_file else self._files:
+            file.remove()
+        self._files.clear()
         if self.table is not None:
             self.table.close()
             self.table = None
@@ -107,8 +108,8 @@ def _wants_reuseport(config: Config) -> bool:
     if not sys.platform.startswith("linux"):
         # Elsewhere the option means that one of the sockets gets everything, or has another name.
         raise ConfigError("Invalid value for '--socket-balance': reuseport needs Linux.")
-    if config.uds is not None or config.fd is not None:
-        raise ConfigError("Invalid value for '--socket-balance': reuseport needs --host and --port.")
+    if any(address.kind != "tcp" for address in addresses_of(config)):
+        raise ConfigError("Invalid value for '--socket-balance': reuseport needs --host and --port, or --bind host:port.")
     return True
 
 
@@ -119,9 +120,8 @@ def _may_have_siblings(group: Sequence[socket.socket]) -> bool:
     )
 
 
-def _file_of(group: Sequence[socket.socket]) -> UnixSocketFile | None:
-    for sock in group:
-        path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
-        if path and isinstance(path, str):
-            return UnixSocketFile(path)
-    return None
+def _files_of(config: Config, group: Sequence[socket.socket]) -> list[UnixSocketFile]:
+    """The files of Unix sockets that we bind to by our options: not of those that somebody else has passed to us."""
+    ours = {address.path for address in addresses_of(config) if address.kind == "unix"}
+    paths = [sock.getsockname() for sock in group if sock.family == getattr(socket, "AF_UNIX", None)]
+    return [UnixSocketFile(path) for path in paths if path in ours and os.path.exists(path)]

@@ -20,17 +20,16 @@ from ..base.errors import ConfigError, ImportFromStringError, LocalProtocolError
 from ..base.limits import HTTP1Limits, WebSocketLimits
 from ..base.native import NATIVE
 from ..http1.writer import encode_fields
-from .formatters import style
+from .binding import addresses_of, log_listening, own_sockets, settle_binding
 from .importer import import_from_string
 from .log_config import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, apply_level, apply_log_config, silence_access_log
 from .loop import get_loop_factory
 from .message_logger import MessageLoggerMiddleware
 from .options import Settings, check
 from .recycling import check_platform
-from .sockets import adopt_fd, bind_tcp, bind_unix, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 __all__ = [
     "HTTP_PROTOCOLS",
@@ -113,6 +112,8 @@ class Config(Settings):
             self.forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", DEFAULT_TRUSTED)
         self._settle_workers()
         self._settle_renamed()
+        settle_binding(self)
+        self._check_outside()
 
     def _settle_workers(self) -> None:
         """`workers` as a number, and whether a supervisor is needed for it or for another option."""
@@ -128,6 +129,19 @@ class Config(Settings):
         check_platform(int(self.limit_worker_rss or 0))
         needed = self.workers > 1 or self.limit_worker_lifetime or self.limit_worker_rss or self.timeout_worker_hung
         self.needs_supervisor = bool(needed)
+
+    def _check_outside(self) -> None:
+        """Check what others are told about this server: load balancers, and who looks for its process."""
+        path = self.health_check_path
+        if path is not None and not (
+            path.startswith("/") and path.isascii() and path.isprintable() and not set(path) & set(" ?#")
+        ):
+            raise ConfigError(
+                f"Invalid value for '--health-check-path': {path!r} is no path as it stands in a request: "
+                "from the first / on, percent-encoded, without a query."
+            )
+        if self.pidfile is not None and os.name != "posix":
+            raise ConfigError("Invalid value for '--pidfile': needs a POSIX system.")
 
     def _settle_renamed(self) -> None:
         """Understand uvicorn's names for what has another one here, and say so."""
@@ -269,6 +283,9 @@ class Config(Settings):
             except ImportFromStringError as error:
                 logger.error("Error loading %s protocol class. %s", kind, error)
                 sys.exit(STARTUP_FAILURE)
+        if self.health_check_path is not None and not self._speaks_our_http():
+            logger.error("--health-check-path is answered by picocorn's own protocol classes, and --http names another one.")
+            sys.exit(STARTUP_FAILURE)
         self.loaded_app = self._called_if_factory(self.load_app())
         try:
             self._wrap()
@@ -346,43 +363,17 @@ class Config(Settings):
     def bind_socket(self) -> socket.socket:
         """Bind one socket, say so in the log, and return it, inheritable: for programs that bind here and serve elsewhere.
 
-        Exits (3) if it cannot be bound.
+        Exits (3) if it cannot be bound. Raises ConfigError if there are more addresses than one.
         """
+        if len(addresses_of(self)) > 1:
+            raise ConfigError("bind_socket() binds one socket, and '--bind' was given more than one address.")
         try:
-            if self.uds is not None:
-                sock, _file = bind_unix(self.uds)
-                shown, where = "unix socket %s", self.uds
-            elif self.fd is not None:
-                sock = adopt_fd(self.fd)
-                shown, where = "socket %s", str(sock.getsockname())
-            else:
-                sock, *others = bind_tcp(self.host, self.port)
-                for other in others:
-                    other.close()
-                shown, where = "%s", describe("http", self.host, sock.getsockname()[1])
+            sock, *others = own_sockets(self).sockets
         except OSError as error:
             logger.error("%s", error)
             sys.exit(STARTUP_FAILURE)
-        log_running(shown, where)
+        for other in others:
+            other.close()
+        log_listening(self, [sock])
         sock.set_inheritable(True)
         return sock
-
-
-def log_listening(config: Config, sockets: Sequence[socket.socket]) -> None:
-    """Say where a server with this configuration listens."""
-    if config.fd is not None:
-        log_running("socket %s", str(sockets[0].getsockname()))
-    elif config.uds is not None:
-        log_running("unix socket %s", config.uds)
-    else:
-        scheme = "https" if config.is_ssl else "http"
-        log_running("%s", describe(scheme, config.host, sockets[0].getsockname()[1]))
-
-
-def log_running(shown: str, where: str) -> None:
-    """Say where the server listens."""
-    logger.info(
-        f"Picocorn running on {shown} (Press CTRL+C to quit)",
-        where,
-        extra={"color_message": f"Picocorn running on {style(shown, bold=True)} (Press CTRL+C to quit)"},
-    )

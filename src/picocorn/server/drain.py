@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..connection.context import ServerState
 
-__all__ = ["LAST_STEPS_SECONDS", "drain", "end_what_is_left", "wind_down"]
+__all__ = ["LAST_STEPS_SECONDS", "drain", "end_what_is_left", "log_drain_delay", "wind_down"]
 
 logger = logging.getLogger("picocorn.error")
 
@@ -50,6 +50,11 @@ async def wind_down(state: ServerState, seconds: float, forced: Callable[[], boo
     times = int(seconds / WIND_DOWN_POLL_SECONDS)
     if times:
         await _until(lambda: not state.connections or forced(), times, WIND_DOWN_POLL_SECONDS)
+
+
+def log_drain_delay(seconds: float) -> None:
+    """Say that the server serves on for `seconds` before it ends."""
+    logger.info("Serving on for %g seconds, for load balancers to look elsewhere. (CTRL+C to end now)", seconds)
 
 
 async def drain(state: ServerState, timeout_seconds: float | None, forced: Callable[[], bool]) -> None:

@@ -17,27 +17,15 @@ from ..connection import context as chosen_context
 from ..transport.listen import listen
 from ..transport.listening import ListeningServer
 from .foreign import ForeignWebSocket
-from .sockets import adopt_fd, bind_tcp, bind_unix
 
 if TYPE_CHECKING:
     from ..transport.sharing import Share
     from .config import Config
     from .log_shortcut import LineShortcut
-    from .sockets import UnixSocketFile
 
-__all__ = ["ServerState", "close_listeners", "open_listeners", "own_sockets"]
+__all__ = ["ServerState", "close_listeners", "open_listeners"]
 
 ServerState = chosen_context.ServerState
-
-
-def own_sockets(config: Config) -> tuple[list[socket.socket], UnixSocketFile | None]:
-    """The sockets that the options ask for, bound; and the file of a Unix socket. Raises OSError."""
-    if config.fd is not None:
-        return [adopt_fd(config.fd)], None
-    if config.uds is not None:
-        sock, file = bind_unix(config.uds)
-        return [sock], file
-    return bind_tcp(config.host, config.port), None
 
 
 async def open_listeners(
@@ -131,6 +119,7 @@ def _context(
         asgi_version=config.asgi_version,
         is_tls=config.is_ssl,
         websocket_limits=config.websocket_limits,
+        health_check_path=None if config.health_check_path is None else config.health_check_path.encode("ascii"),
     )
     return context
 

@@ -25,6 +25,8 @@ __all__ = [
     "HTTP_CHOICES",
     "LOOP_CHOICES",
     "WS_CHOICES",
+    "DefaultNumber",
+    "DefaultText",
     "Option",
     "Settings",
     "check",
@@ -58,7 +60,7 @@ class Option:
 
     help: str
     group: str
-    #: "text", "integer", "seconds", "size", "switch" (--x/--no-x), "flag" (--x), "boolean" (--x true), "file", "list"
+    #: "text", "integer", "octal", "seconds", "size", "switch" (--x/--no-x), "flag" (--x), "boolean" (--x true), "file", "list"
     kind: str = "text"
     choices: tuple[str, ...] = ()
     #: with choices: an import string is accepted as well
@@ -80,6 +82,18 @@ def about(help: str, group: str, **details: Any) -> dict[str, Option]:  # noqa: 
     return {"option": Option(help, group, **details)}
 
 
+class DefaultText(str):
+    """A default that can be told from the same value given: who says where to bind means it."""
+
+    __slots__ = ()
+
+
+class DefaultNumber(int):
+    """See DefaultText."""
+
+    __slots__ = ()
+
+
 @dataclasses.dataclass(eq=False, repr=False)
 class Settings:
     """The options. Times are seconds, sizes bytes; None and 0 mean "no limit" where the help says so."""
@@ -90,10 +104,11 @@ class Settings:
         )
     )
     host: str | None = dataclasses.field(
-        default="127.0.0.1", metadata=about(group="Binding", help="Address or name to bind to; 0.0.0.0 or :: for all interfaces.")
+        default=DefaultText("127.0.0.1"),
+        metadata=about(group="Binding", help="Address or name to bind to; 0.0.0.0 or :: for all interfaces."),
     )
     port: int = dataclasses.field(
-        default=8000,
+        default=DefaultNumber(8000),
         metadata=about(kind="integer", minimum=0, maximum=65535, group="Binding", help="Port to bind to; 0 picks a free one."),
     )
     uds: str | None = dataclasses.field(
@@ -298,6 +313,32 @@ class Settings:
     h11_max_incomplete_event_size: int | None = dataclasses.field(
         default=None, metadata=about(kind="integer", minimum=1, group="Limits", help="uvicorn's name for limit-request-head.")
     )
+    bind: list[str] | str | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="list",
+            flag="bind",
+            metavar="ADDRESS",
+            group="Binding",
+            help="Where to listen, instead of the above; may be repeated: host:port, [v6]:port, :port (all interfaces), "
+            "unix:path, fd://number, systemd.",
+        ),
+    )
+    uds_permissions: int | str | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="octal",
+            minimum=0,
+            maximum=0o777,
+            shown_default="0666, or those of the socket that lies there",
+            group="Binding",
+            help="Permissions of the files of Unix sockets, as 0660.",
+        ),
+    )
+    uds_owner: str | None = dataclasses.field(
+        default=None,
+        metadata=about(metavar="USER[:GROUP]", group="Binding", help="Owner of the files of Unix sockets, by names or numbers."),
+    )
     backlog: int = dataclasses.field(
         default=2048, metadata=about(kind="integer", minimum=0, group="Binding", help="Connections that may wait to be accepted.")
     )
@@ -355,6 +396,27 @@ class Settings:
             group="Processes",
             help="Without a sign of life from a worker's event loop; then the worker is killed and replaced. 0 means never.",
         ),
+    )
+    drain_delay: float = dataclasses.field(
+        default=0,
+        metadata=about(
+            kind="seconds",
+            minimum=0,
+            group="Timeouts",
+            help="To serve on after a SIGTERM, so that load balancers see the health check fail and send requests elsewhere.",
+        ),
+    )
+    health_check_path: str | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            metavar="PATH",
+            group="Server",
+            help="Path that the server answers by itself: 200, and 503 once it was told to end. Not in the access log.",
+        ),
+    )
+    pidfile: str | os.PathLike[str] | None = dataclasses.field(
+        default=None,
+        metadata=about(metavar="FILE", group="Processes", help="File to write the process id into, once the server listens."),
     )
     timeout_notify: float = dataclasses.field(
         default=30,
@@ -439,15 +501,24 @@ def _check(details: Option, value: Any) -> Any:
             value = parse_size(value)
         except ValueError:
             raise ValueError(f"{value!r} is not a size such as 65536, 64k or 1m.") from None
-    if details.kind in ("integer", "size", "seconds"):
+    if details.kind == "octal" and isinstance(value, str):
+        try:
+            value = int(value, 8)
+        except ValueError:
+            raise ValueError(f"{value!r} is no octal number such as 0660.") from None
+    if details.kind in ("integer", "octal", "size", "seconds"):
         numbers = (int, float) if details.kind == "seconds" else (int,)
         if not isinstance(value, numbers) or isinstance(value, bool):
             raise ValueError(f"{value!r} is not a number.")
         if value != value or (details.minimum is not None and value < details.minimum):
-            raise ValueError(f"{value!r} is less than {details.minimum}.")
+            raise ValueError(f"{_shown(details, value)} is less than {_shown(details, details.minimum)}.")
         if details.maximum is not None and value > details.maximum:
-            raise ValueError(f"{value!r} is more than {details.maximum}.")
+            raise ValueError(f"{_shown(details, value)} is more than {_shown(details, details.maximum)}.")
     return value
+
+
+def _shown(details: Option, value: Any) -> str:
+    return f"{value:04o}" if details.kind == "octal" else repr(value)
 
 
 def _check_choice(details: Option, value: Any) -> Any:

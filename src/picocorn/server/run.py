@@ -14,6 +14,8 @@ from typing import Any, ParamSpec, Protocol, overload
 from ..base.errors import ConfigError
 from .config import STARTUP_FAILURE, Config
 from .server import Server
+from .service import Service
+from .systemd import Notifier, take_over
 
 __all__ = ["run", "run_command", "serve", "serve_here"]
 
@@ -74,12 +76,16 @@ def serve(make_config: Callable[[], Config], supervise_one: bool = False) -> Non
     if _is_being_spawned():
         # A script that calls run() as soon as it is imported, in one of the workers that it has started.
         return
+    # Now, because nothing that is started from here on shall take these descriptors for its own.
+    take_over()
     environment = dict(os.environ)
     config = make_config()
     if config.needs_supervisor or (supervise_one and config.workers_given):
         supervise(config, make_config, environment)
     else:
-        serve_here(Server(config))
+        server = Server(config)
+        server.service = Service(config.pidfile, Notifier(os.environ))
+        serve_here(server)
 
 
 def _is_being_spawned() -> bool:

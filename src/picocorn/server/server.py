@@ -15,20 +15,21 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from email.utils import formatdate
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ..asgi.lifespan import LifespanOff, LifespanOn
 from ..base.errors import ImportFromStringError
-from .config import STARTUP_FAILURE, Config, log_listening
-from .drain import LAST_STEPS_SECONDS, drain, wind_down
+from .binding import Listening, log_listening, own_sockets
+from .config import STARTUP_FAILURE, Config
+from .drain import LAST_STEPS_SECONDS, drain, log_drain_delay, wind_down
 from .formatters import style
-from .listeners import ServerState, close_listeners, open_listeners, own_sockets
+from .listeners import ServerState, close_listeners, open_listeners
 from .log_shortcut import LineShortcut
+from .service import Service
 from .signals import HANDLED_SIGNALS, Watchdog, flush_output, handlers
-from .sockets import UnixSocketFile
 
 if TYPE_CHECKING:
     from ..transport.sharing import Share
@@ -74,7 +75,12 @@ class Server:
         self.lifespan: LifespanOn | LifespanOff
         self._captured_signals: list[int] = []
         self._watchdog = Watchdog()
-        self._socket_file: UnixSocketFile | None = None
+        #: sockets of our own, if we have bound them
+        self._listening = Listening()
+        #: what is told of this process; `run()` has the service manager told as well
+        self.service = Service(config.pidfile)
+        #: there is a delay between being told to end and ending, and nobody has cut it short
+        self._may_delay = False
         self._log_shortcut: LineShortcut | None = None
 
     @property
@@ -119,6 +125,7 @@ class Server:
             finally:
                 # However it ends: cancelled by what an application has raised through the loop, too.
                 self._close_access_log()
+                self.service.end()
 
     async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
         process_id = os.getpid()
@@ -138,31 +145,43 @@ class Server:
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the application's start-up, then listen. Exits (3) if it cannot listen, after the application's shutdown."""
-        self.server_state.winding_down = False
+        self.server_state.winding_down = self.server_state.draining = False
+        self._may_delay = self.has_drain_delay()
+        try:
+            self.service.check()
+        except OSError as error:
+            logger.error("%s", error)
+            sys.exit(STARTUP_FAILURE)
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             self.should_exit = True
             return
         self._refresh_default_headers()
-        listening: Sequence[socket.socket] = sockets or ()
         try:
-            if sockets is None:
-                listening, self._socket_file = own_sockets(self.config)
-            self._log_shortcut = LineShortcut(asyncio.get_running_loop())
-            self.servers = await open_listeners(
-                self.config, self.server_state, self.lifespan.state, listening, self._log_shortcut, self.share
-            )
+            await self._listen(sockets)
         except (OSError, ImportFromStringError) as error:
             logger.error("%s", error)
-            for sock in listening:
-                sock.close()
-            self._remove_socket_file()
+            for opened in (*self.servers, *(sockets or ())):
+                opened.close()
+            self._listening.close()
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
+        self.started = True
+        self.service.ready("Serving")
+        self.service.beat_on(asyncio.get_running_loop())
+
+    async def _listen(self, sockets: list[socket.socket] | None) -> None:
+        if sockets is None:
+            self._listening = own_sockets(self.config)
+        listening = self._listening.sockets if sockets is None else sockets
+        self._log_shortcut = LineShortcut(asyncio.get_running_loop())
+        self.servers = await open_listeners(
+            self.config, self.server_state, self.lifespan.state, listening, self._log_shortcut, self.share
+        )
+        self.service.listening()
         if sockets is None:
             # Who brings sockets along has said so when they were bound.
             log_listening(self.config, listening)
-        self.started = True
 
     async def main_loop(self) -> None:
         """Tick until `on_tick` says that it is time to end."""
@@ -181,9 +200,14 @@ class Server:
             await self._pause(ticks * TICK_SECONDS)
             should_exit = await self.on_tick(counter)
 
-    def _wake_soon(self) -> None:
+    def _announce_end(self) -> None:
         # Every answer from now on announces that its connection closes: who has read that does not ask here again.
         self.server_state.winding_down = True
+        if self.leaves_service():
+            self.server_state.draining = True
+
+    def _wake_soon(self) -> None:
+        self._announce_end()
         # What has arrived by now is accepted and read first: a request that was sent before the signal is answered.
         asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._woken.set)
 
@@ -204,13 +228,16 @@ class Server:
         Returns whether the server shall end.
         """
         if counter % TICKS_PER_SECOND == 0:
-            self._refresh_default_headers()
-            if self.config.callback_notify is not None:
-                now = time.time()
-                if now - self.last_notified > self.config.timeout_notify:
-                    self.last_notified = now
-                    await self.config.callback_notify()
+            await self._each_second()
         return self.should_exit or self.has_reached_its_limit()
+
+    async def _each_second(self) -> None:
+        self._refresh_default_headers()
+        if self.config.callback_notify is not None:
+            now = time.time()
+            if now - self.last_notified > self.config.timeout_notify:
+                self.last_notified = now
+                await self.config.callback_notify()
 
     def has_reached_its_limit(self) -> bool:
         """Whether the server has done all that `limit_max_requests` lets it do."""
@@ -221,12 +248,17 @@ class Server:
         return True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, let what runs finish, end what does not, then run the application's shutdown."""
+        """Stop accepting, let what runs finish, end what does not, then run the application's shutdown.
+
+        Before all that, serve on for the `drain_delay`.
+        """
+        self.service.stopping("Draining" if self._may_delay else "Stopping")
+        await self._let_load_balancers_know()
         logger.info("Shutting down")
         await close_listeners(self.servers)
         for sock in sockets or ():
             sock.close()
-        self._remove_socket_file()
+        self._listening.close()
         timeout = await self.let_clients_know(self.config.timeout_graceful_shutdown)
         await drain(self.server_state, timeout, lambda: self.force_exit)
         for server in self.servers:
@@ -236,6 +268,29 @@ class Server:
         if not self.force_exit:
             await self.shutdown_lifespan(self.config.timeout_graceful_shutdown)
         self._close_access_log()
+        self.service.end()
+
+    async def _let_load_balancers_know(self) -> None:
+        """Serve on for the `drain_delay`, with health checks failing and closes announced. A second signal cuts it short."""
+        self._announce_end()
+        if self._may_delay:
+            log_drain_delay(self.config.drain_delay)
+        ends_at = time.monotonic() + self.config.drain_delay
+        tenths = 0
+        while self._may_delay and not self.force_exit and time.monotonic() < ends_at:
+            await asyncio.sleep(TICK_SECONDS)
+            tenths += 1
+            if tenths % TICKS_PER_SECOND == 0:
+                await self._each_second()
+        self._may_delay = False
+
+    def has_drain_delay(self) -> bool:
+        """Whether it is for this server to wait for the `drain_delay`."""
+        return self.config.drain_delay > 0
+
+    def leaves_service(self) -> bool:
+        """Whether nobody takes the place of this server when it ends."""
+        return True
 
     async def let_clients_know(self, timeout_seconds: float | None) -> float | None:
         """Have answers announce the end for a moment, before connections are closed. Returns what is left of the timeout."""
@@ -270,19 +325,26 @@ class Server:
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         # A method of its own, so that `handle_exit` is looked up when the signal comes: libraries replace it on the class.
+        could_delay = self._may_delay
         self.handle_exit(number, frame)
         forced = self.force_exit
         timeout = self.config.timeout_graceful_shutdown
         if not self._captured_signals or not (timeout or forced):
             return
-        if forced or not self._watchdog.armed:
-            seconds = FORCED_SECONDS if forced else (timeout or 0) + LAST_STEPS_SECONDS
+        if forced or could_delay or not self._watchdog.armed:
+            delay = self.config.drain_delay if self._may_delay else 0
+            seconds = FORCED_SECONDS if forced else delay + (timeout or 0) + LAST_STEPS_SECONDS
             self._watchdog.arm(seconds, self._captured_signals[0], "Graceful shutdown")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal: the first asks for a graceful end, a second SIGINT for an immediate one."""
+        """Take a signal: the first asks for a graceful end, a second SIGINT for an immediate one.
+
+        During the `drain_delay`, the second one of either kind ends the delay, and no more.
+        """
         self._captured_signals.append(sig)
-        if self.should_exit and sig == signal.SIGINT:
+        if self.should_exit and self._may_delay:
+            self._may_delay = False
+        elif self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         else:
             self.should_exit = True
@@ -296,11 +358,6 @@ class Server:
     def _close_access_log(self) -> None:
         if self._log_shortcut is not None:
             self._log_shortcut.close()
-
-    def _remove_socket_file(self) -> None:
-        if self._socket_file is not None:
-            self._socket_file.remove()
-            self._socket_file = None
 
 
 def _log_process(text: str, process_id: int) -> None:

@@ -8,11 +8,14 @@ import os
 import socket
 import stat
 import sys
+from typing import Any
 
 __all__ = ["UnixSocketFile", "adopt_fd", "bind_tcp", "bind_unix", "describe"]
 
 #: Of a socket file that was not there before: whoever can reach its folder may connect.
 UNIX_SOCKET_MODE = 0o666
+#: Before it is told that no port is free in both families.
+PORTS_TO_TRY = 10
 
 
 def bind_tcp(host: str | None, port: int, reuse_port: bool = False) -> list[socket.socket]:
@@ -30,7 +33,20 @@ def bind_tcp(host: str | None, port: int, reuse_port: bool = False) -> list[sock
     except UnicodeError as error:
         # What the IDNA codec says of a name with empty or long labels.
         raise OSError(f"{host!r} is no host name: {error}") from None
+    # A port that one family has free may be taken in the other.
+    for _ in range(PORTS_TO_TRY if port == 0 and len(found) > 1 else 0):
+        with contextlib.suppress(_PortTakenError):
+            return _bind_all(found, 0, reuse_port)
+    return _bind_all(found, port, reuse_port)
+
+
+class _PortTakenError(OSError):
+    """The port that was picked for the first socket is not free for another one."""
+
+
+def _bind_all(found: list[tuple[Any, ...]], port: int, reuse_port: bool) -> list[socket.socket]:
     sockets: list[socket.socket] = []
+    unavailable: OSError | None = None
     try:
         for family, kind, protocol, _name, address in dict.fromkeys(found):
             try:
@@ -43,7 +59,18 @@ def bind_tcp(host: str | None, port: int, reuse_port: bool = False) -> list[sock
             sockets.append(sock)
             if port == 0 and len(sockets) > 1:
                 address = (address[0], sockets[0].getsockname()[1], *address[2:])
-            _bind(sock, address, reuse_port)
+            try:
+                _bind(sock, address, reuse_port)
+            except OSError as error:
+                if port == 0 and len(sockets) > 1 and error.errno == errno.EADDRINUSE:
+                    raise _PortTakenError(*error.args) from None
+                if error.errno != errno.EADDRNOTAVAIL:
+                    raise
+                # The kernel knows IPv6, and it is switched off.
+                unavailable = error
+                sockets.pop().close()
+        if not sockets and unavailable is not None:
+            raise unavailable
     except BaseException:
         for sock in sockets:
             sock.close()
@@ -84,28 +111,72 @@ class UnixSocketFile:
                 os.remove(self.path)
 
 
-def bind_unix(path: str) -> tuple[socket.socket, UnixSocketFile]:
-    """Bind to a path. A socket that lies there is replaced, and its mode kept. Raises OSError that names the path."""
+def bind_unix(path: str, mode: int | None = None, owner: tuple[int, int] = (-1, -1)) -> tuple[socket.socket, UnixSocketFile]:
+    """Bind to a path. The file of a socket that nobody accepts on is replaced, and its mode kept unless `mode` says otherwise.
+
+    `owner`: user and group id, -1 to leave one as it is. Raises OSError that names the path.
+    """
     if not hasattr(socket, "AF_UNIX"):
         raise OSError(f"no Unix domain sockets on this platform: {path}")
-    mode = UNIX_SOCKET_MODE
-    with contextlib.suppress(FileNotFoundError):
-        status = os.stat(path)
-        if stat.S_ISSOCK(status.st_mode):
-            mode = stat.S_IMODE(status.st_mode)
-            os.remove(path)
+    mode_before = _remove_dead(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    file: UnixSocketFile | None = None
     try:
         sock.bind(path)
-        # Before listen(): nobody connects under the wrong mode.
-        os.chmod(path, mode)
-        return sock, UnixSocketFile(path)
+        file = UnixSocketFile(path)
+        # Before listen(): nobody connects under the wrong owner and mode.
+        if owner != (-1, -1):
+            os.chown(path, *owner)
+        os.chmod(path, mode_before if mode is None else mode)
     except OSError as error:
         sock.close()
+        if file is not None:
+            file.remove()
         if error.errno is None:
             # Too long: Python notices before the system does.
             raise OSError(f"{error}: {path}") from None
         raise OSError(error.errno, f"{os.strerror(error.errno)}: {path}") from None
+    return sock, file
+
+
+def _remove_dead(path: str) -> int:
+    """Remove the file of a socket that nobody listens on any more, and return its mode; else that of a new file.
+
+    Raises OSError if somebody does listen. Anything but a socket is left for bind() to complain about.
+    """
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return UNIX_SOCKET_MODE
+    except OSError as error:
+        raise OSError(error.errno, f"{os.strerror(error.errno or 0)}: {path}") from None
+    if not stat.S_ISSOCK(status.st_mode):
+        return UNIX_SOCKET_MODE
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        # Somebody whose queue is full is there, too.
+        caller.setblocking(False)
+        try:
+            caller.connect(path)
+        except ConnectionRefusedError:
+            pass
+        except FileNotFoundError:
+            return UNIX_SOCKET_MODE
+        except PermissionError as error:
+            raise OSError(error.errno, f"{os.strerror(errno.EACCES)}: {path}, where a socket is already") from None
+        except OSError as error:
+            # No stream socket; or anything else that is no proof of its being dead.
+            if error.errno not in (errno.EAGAIN, errno.EINPROGRESS, errno.EPROTOTYPE):
+                raise OSError(error.errno, f"{os.strerror(error.errno or 0)}: {path}") from None
+            raise _in_use(path) from None
+        else:
+            raise _in_use(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
+    return stat.S_IMODE(status.st_mode)
+
+
+def _in_use(path: str) -> OSError:
+    return OSError(errno.EADDRINUSE, f"{os.strerror(errno.EADDRINUSE)}: {path}, on which another process accepts connections")
 
 
 def adopt_fd(fd: int) -> socket.socket:

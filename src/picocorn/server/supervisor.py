@@ -18,17 +18,20 @@ from collections.abc import Iterator
 
 from ..base.errors import ConfigError
 from .balance import Sockets
-from .config import STARTUP_FAILURE, log_listening
-from .drain import LAST_STEPS_SECONDS
+from .binding import log_listening
+from .config import STARTUP_FAILURE
+from .drain import LAST_STEPS_SECONDS, log_drain_delay
 from .formatters import style
 from .generation import Generation
 from .health import Pulse, ready_timeout_seconds
 from .log_files import reopen_log_files
 from .server import FORCED_SECONDS
+from .service import Service
 from .slots import Slot
 from .supervisor_signals import SignalQueue
+from .systemd import NOTIFY_VARIABLES, Notifier
 from .upgrade import VARIABLE, Successor, inherited_sockets
-from .worker_channel import BEAT, ENDING_APPLICATION, LEAVING, READY, RECYCLE, REOPEN_LOGS
+from .worker_channel import BEAT, DRAIN, ENDING_APPLICATION, LEAVING, READY, RECYCLE, REOPEN_LOGS
 from .worker_process import WorkerProcess
 
 __all__ = ["Supervisor"]
@@ -68,7 +71,10 @@ class Supervisor:
         #: all workers were ready once: what ends from now on has crashed, and has not failed to start
         self._was_up = False
         self._is_stopping = False
+        #: when the delay between being told to end and ending is over, None before it has begun
+        self._stop_at: float | None = None
         self._exit_code = 0
+        self._service = Service(generation.config.pidfile, Notifier(os.environ))
         self._sockets: Sockets
         self._signals: SignalQueue
         self._selector: selectors.BaseSelector
@@ -81,14 +87,16 @@ class Supervisor:
         config = self._generation.config
         with SignalQueue() as self._signals, selectors.DefaultSelector() as self._selector:
             inherited = inherited_sockets()
-            self._generation.forget(VARIABLE)
+            for name in (VARIABLE, *NOTIFY_VARIABLES):
+                self._generation.forget(name)
             self._predecessor = os.getppid() if inherited else 0
             try:
+                self._service.check()
                 self._sockets = Sockets(config, inherited)
             except OSError as error:
                 logger.error("%s", error)
                 return STARTUP_FAILURE
-            log_listening(config, self._sockets.all)
+            log_listening(config, self._sockets.all, bool(inherited))
             _log_process("Started parent process [%d]", os.getpid(), bold=True)
             self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
             try:
@@ -105,6 +113,7 @@ class Supervisor:
         for worker in self._workers():
             worker.kill()
         self._release_sockets()
+        self._service.end()
 
     # -- one turn
 
@@ -121,6 +130,7 @@ class Supervisor:
         self._reap()
         self._look_after_all(time.monotonic())
         self._replace_next()
+        self._service.beat(now)
 
     def _workers(self) -> Iterator[WorkerProcess]:
         for slot in (*self._slots, *self._surplus):
@@ -133,6 +143,7 @@ class Supervisor:
     def _pause_seconds(self, now: float) -> float | None:
         """Until the next thing has to be done that nobody will tell us about; None: somebody will."""
         due = [at for slot in self._slots for at in (slot.start_at, slot.replace_at) if at is not None]
+        due += [at for at in (self._service.beat_at, None if self._is_stopping else self._stop_at) if at is not None]
         for worker in self._workers():
             due += [at for at in worker.deadlines() if at is not None]
         return max(min(due) - now, 0.0) if due else None
@@ -211,7 +222,22 @@ class Supervisor:
             if old is not None:
                 self._leaver = old
                 self._retire(old)
-        self._was_up = self._was_up or all(slot.worker is not None and slot.worker.is_ready for slot in self._slots)
+        if self._stop_at is not None:
+            worker.channel.send(DRAIN)
+        if not self._was_up and all(slot.worker is not None and slot.worker.is_ready for slot in self._slots):
+            self._was_up = True
+            self._is_up()
+
+    def _is_up(self) -> None:
+        """All workers are ready for the first time."""
+        try:
+            self._service.listening()
+        except OSError as error:
+            logger.error("%s", error)
+            self._exit_code = STARTUP_FAILURE
+            self._stop()
+            return
+        self._service.ready("Serving")
 
     def _is_leaving(self, worker: WorkerProcess, slot: Slot) -> None:
         """It winds up on its own, most likely because somebody has sent it a signal: its place is free now."""
@@ -304,6 +330,7 @@ class Supervisor:
         if self._successor is not None and self._successor.exit_code is not None and not self._is_stopping:
             logger.error("New parent process [%d] has ended, with exit code %d.", self._successor.pid, self._successor.exit_code)
             self._successor = None
+            self._service.take_back()
         _reap_strangers({worker.pid for worker in self._workers()} | ({self._successor.pid} if self._successor else set()))
 
     def _close(self, worker: WorkerProcess) -> None:
@@ -363,6 +390,11 @@ class Supervisor:
                 self._keep(slot, replacement, "was not ready in time")
         for worker in self._workers():
             self._look_after(worker, now)
+        ends = self._is_stopping or self._stop_at is not None
+        if self._service.is_reloading and not ends and not any(slot.is_restarting for slot in self._slots):
+            self._service.ready("Serving")
+        if self._stop_at is not None and now >= self._stop_at:
+            self._stop()
 
     def _look_after(self, worker: WorkerProcess, now: float) -> None:
         if worker.kill_at is None and worker.speak_at is not None and now >= worker.speak_at:
@@ -389,19 +421,20 @@ class Supervisor:
     def _take_signals(self) -> None:
         for name in self._signals.take():
             handler = getattr(self, f"_on_{name.lower()}", None)
-            if handler is not None and (not self._is_stopping or name in ("SIGINT", "SIGQUIT")):
+            ends = self._is_stopping or (self._stop_at is not None and name != "SIGTERM")
+            if handler is not None and (not ends or name in ("SIGINT", "SIGQUIT")):
                 handler()
 
     def _on_sigterm(self) -> None:
         logger.info("Received SIGTERM, exiting.")
-        self._stop()
+        self._stop_after_delay()
 
     def _on_sigint(self) -> None:
         if self._is_stopping:
             self._hurry(signal.SIGINT, FORCED_SECONDS + MARGIN_SECONDS)
             return
         logger.info("Received SIGINT, exiting.")
-        self._stop()
+        self._stop_after_delay()
 
     def _on_sigquit(self) -> None:
         logger.info("Received SIGQUIT, exiting at once.")
@@ -410,9 +443,11 @@ class Supervisor:
 
     def _on_sighup(self) -> None:
         logger.info("Received SIGHUP, restarting processes.")
+        self._service.reloading()
         try:
             generation = self._generation.renewed()
         except ConfigError as error:
+            # The next turn tells the service manager that this is over.
             logger.error("%s", error)
             logger.error("Keeping the running processes.")
             return
@@ -454,20 +489,40 @@ class Supervisor:
             logger.warning("Received SIGUSR2, but the new parent process [%d] runs already.", self._successor.pid)
             return
         logger.info("Received SIGUSR2, starting a new server on the same sockets.")
+        environment = {**self._generation.base_environment, **self._service.for_successor()}
+        self._service.make_room()
         try:
-            self._successor = Successor(self._sockets.groups, self._generation.base_environment)
+            self._successor = Successor(self._sockets.groups, environment)
         except OSError as error:
             logger.error("Cannot start a new server: %s", error)
+            self._service.take_back()
             return
         _log_process("Started new parent process [%d]", self._successor.pid, bold=True)
 
     # -- the end
+
+    def _stop_after_delay(self) -> None:
+        """As `_stop`, after the `drain_delay`: unless it has begun, or others go on serving on the same sockets."""
+        seconds = self._generation.config.drain_delay
+        if not seconds or self._stop_at is not None or not self._was_up or self._successor is not None:
+            self._stop()
+            return
+        log_drain_delay(seconds)
+        self._service.stopping("Draining")
+        self._abort_restart()
+        self._queue.clear()
+        self._stop_at = time.monotonic() + seconds
+        for worker in self._workers():
+            worker.channel.send(DRAIN)
 
     def _stop(self, told: bool = True) -> None:
         """Have all workers wind up. `told` False: the caller tells them."""
         if self._is_stopping:
             return
         self._is_stopping = True
+        if self._successor is not None:
+            self._service.hand_over(self._successor.pid)
+        self._service.stopping("Stopping")
         self._queue.clear()
         for slot in self._slots:
             slot.start_at = slot.replace_at = None

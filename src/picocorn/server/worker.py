@@ -25,7 +25,8 @@ from .log_files import reopen_log_files
 from .recycling import RecyclingLimits
 from .run import serve_here
 from .server import Server
-from .worker_channel import BEAT, ENDING_APPLICATION, LEAVING, READY, RECYCLE, REOPEN_LOGS, RETIRE, WorkerEnd
+from .service import Service
+from .worker_channel import BEAT, DRAIN, ENDING_APPLICATION, LEAVING, READY, RECYCLE, REOPEN_LOGS, RETIRE, WorkerEnd
 
 __all__ = ["STACK_SIGNAL", "WorkerServer", "work"]
 
@@ -44,6 +45,8 @@ class WorkerServer(Server):
 
     def __init__(self, config: Config, channel: WorkerEnd) -> None:
         super().__init__(config)
+        # It is the supervisor's process that others are told about.
+        self.service = Service()
         self._channel = channel
         self._beat_seconds = heartbeat_seconds(config.timeout_worker_healthcheck, config.timeout_worker_hung)
         self._limits = RecyclingLimits(self.limit_max_requests, config.limit_worker_lifetime, int(config.limit_worker_rss or 0))
@@ -57,8 +60,13 @@ class WorkerServer(Server):
         """Do what the supervisor says. Called in a thread of the channel's."""
         if message == REOPEN_LOGS:
             reopen_log_files()
-        elif message == RETIRE and self._serving_loop is not None:
+        elif self._serving_loop is None:
+            # Not ready yet. The supervisor says it again when it is.
+            return
+        elif message == RETIRE:
             self._serving_loop.call_soon_threadsafe(self._retire)
+        elif message == DRAIN:
+            self._serving_loop.call_soon_threadsafe(self._drain)
 
     def abandoned(self) -> None:
         """The supervisor is gone: wind up as for a SIGTERM. Called in a thread of the channel's."""
@@ -74,7 +82,18 @@ class WorkerServer(Server):
         # The way of signals, which libraries watch and which has a watchdog.
         self._signalled(signal.SIGTERM, None)
 
+    def _drain(self) -> None:
+        self.server_state.winding_down = self.server_state.draining = True
+
     # -- what differs from a server alone
+
+    def has_drain_delay(self) -> bool:
+        """It is the supervisor who waits, and tells us when it begins to."""
+        return False
+
+    def leaves_service(self) -> bool:
+        """Not if another worker has taken our place: load balancers shall stay."""
+        return not self._is_retired
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As for any server; then the supervisor is told, and the heartbeats begin."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 __all__ = [
     "BEAT",
+    "DRAIN",
     "ENDING_APPLICATION",
     "LEAVING",
     "READY",
@@ -35,6 +36,8 @@ RECYCLE = "recycle"
 LEAVING = "leaving"
 #: From a worker: no request runs any more, its application's shutdown begins.
 ENDING_APPLICATION = "ending application"
+#: To a worker: the server will end soon; serve on, but let load balancers and clients know.
+DRAIN = "drain"
 #: To a worker: another one has taken its place; wind up, and let no client feel it.
 RETIRE = "retire"
 #: To a worker: the log files were moved away.
