@@ -1,4 +1,4 @@
-"""FastAPI end to end: models, dependencies, uploads, streams, background tasks, handlers, state, a WebSocket where there is none."""
+"""FastAPI end to end: models, dependencies, uploads, streams, background tasks, handlers, state, no WebSocket."""
 
 from __future__ import annotations
 

@@ -233,15 +233,15 @@ async def hesitate(session: Session) -> None:
 
 
 async def torrent(session: Session) -> None:
-    """Sends ?size= bytes ?count= times (for ever by default) and waits for nothing but `send`; ?random= ones if asked to."""
+    """Sends ?size= bytes ?count= times (for ever by default) and waits for nothing but `send`; ?random= ones, always new."""
     await session.accept()
     size = int(session.query.get("size", "65536"))
-    piece = os.urandom(size) if "random" in session.query else bytes(size)
+    piece = bytes(size)
     left = int(session.query.get("count", "-1"))
     seen["writing"] += 1
     try:
         while left:
-            await session.send(piece)
+            await session.send(os.urandom(size) if "random" in session.query else piece)
             seen["poured bytes"] += size
             left -= 1
         while await session.receive() is not None:
