@@ -74,6 +74,69 @@ def make(room: Callable[[str], ModuleType]) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def make_websocket(room: Callable[[str], ModuleType]) -> Callable[..., Any]:
+    """`make_websocket()`: a WebSocket's cycle; its `wire.calls` are what it asked for, but for `consume`, which is counted."""
+
+    class FakeWire(room("asgi.websocket_wire").WebSocketWire):
+        def __init__(self) -> None:
+            self.calls: list[Any] = []
+            self.consumed = 0
+            self.full = False
+            self.blocked = False
+            self.refusal: BaseException | None = None
+            self.drained: asyncio.Event | None = None
+            #: called inside each call of the cycle's
+            self.meanwhile: Callable[[], Any] | None = None
+
+        def _note(self, *call: Any) -> None:
+            if self.refusal is not None:
+                raise self.refusal
+            self.calls.append(call)
+            if self.meanwhile is not None:
+                self.meanwhile()
+
+        def accept(self, subprotocol: str | None, headers: Any) -> None:
+            self._note("accept", subprotocol, [tuple(field) for field in headers])
+
+        def send_message(self, data: str | bytes) -> bool:
+            assert type(data) in (str, bytes)
+            self._note("message", data)
+            return self.full
+
+        def close(self, code: int, reason: str) -> None:
+            assert type(code) is int
+            assert type(reason) is str
+            self._note("close", code, reason)
+
+        def reject(self, status: int) -> None:
+            self._note("reject", status)
+
+        def write_response_head(self, status: int, headers: Any) -> None:
+            self._note("head", status, [tuple(field) for field in headers])
+
+        def write_response_body(self, data: bytes, end: bool) -> bool:
+            assert type(data) is bytes
+            self._note("body", data, bool(end))
+            return self.full
+
+        def consume(self) -> None:
+            self.consumed += 1
+
+        def is_blocked(self) -> bool:
+            return self.blocked
+
+        async def drain(self) -> None:
+            self.calls.append(("drain",))
+            if self.drained is not None:
+                await self.drained.wait()
+
+        def fail(self) -> None:
+            self._note("fail")
+
+    return lambda: room("asgi.websocket_cycle").WebSocketCycle(FakeWire(), {"type": "websocket"})
+
+
+@pytest.fixture
 def make_source(room: Callable[[str], ModuleType]) -> Any:
     """`make_source()`: something to wait for; see `waiting.source_class`."""
     return source_class(room("asgi.waiters"))
