@@ -11,6 +11,7 @@ from connection.websockets import Peer, Puppet, echo, opened, opened_puppet
 from e2e.websocket_frames import BINARY, CONTINUATION, PING, PONG, TEXT, Frame, close_frame, frame
 from picocorn.base.errors import ClientDisconnected, LocalProtocolError
 from picocorn.base.limits import HIGH_WATER_BYTES, WebSocketLimits
+from picocorn.connection.websocket_http1_py import SENDS_PER_LOOK
 from picocorn.connection.websocket_py import EVENTS_PER_TURN
 
 
@@ -266,7 +267,7 @@ def test_an_application_that_only_sends_hears_of_a_loss(bench: Any) -> None:
             while True:
                 await send({"type": "websocket.send", "text": "x"})
                 sent += 1
-                assert sent < 10
+                assert sent < SENDS_PER_LOOK
 
         peer = await opened(bench, app)
         peer.send(frame(TEXT, b"begin"))

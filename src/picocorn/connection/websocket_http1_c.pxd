@@ -8,11 +8,13 @@ from .websocket_c cimport WebSocketSession
 
 cdef int LINGER
 cdef int NO_DEADLINE
+cdef unsigned int SENDS_PER_LOOK
 
 
 cdef class WebSocketProtocol(StreamConnection):
     cdef object _conn
     cdef bytes _key
+    cdef unsigned int _sent_messages
     cdef WebSocketSession _session
 
     cpdef object accept(self, object subprotocol, bytes extensions, list headers)

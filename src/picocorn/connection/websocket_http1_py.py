@@ -20,6 +20,9 @@ from .websocket_py import WebSocketSession
 
 __all__ = ["WebSocketProtocol"]
 
+#: Who does nothing but send is told of a loss after so many messages at the latest. To ask costs half as much as to send.
+SENDS_PER_LOOK = 16
+
 
 class WebSocketProtocol(StreamConnection):
     """asyncio-style protocol of one connection that was upgraded, and the `Carrier` of the WebSocket on it.
@@ -28,13 +31,14 @@ class WebSocketProtocol(StreamConnection):
     `disconnect()` at once.
     """
 
-    __slots__ = ("_conn", "_key", "_session")
+    __slots__ = ("_conn", "_key", "_sent_messages", "_session")
 
     def __init__(self, context: ConnectionContext) -> None:
         StreamConnection.__init__(self, context)
         #: the HTTP1Connection of either body; there until the handshake is answered
         self._conn: Any = None
         self._key = b""
+        self._sent_messages = 0
         #: there until the connection is lost
         self._session: WebSocketSession | None = None
 
@@ -182,7 +186,9 @@ class WebSocketProtocol(StreamConnection):
     def send_frames(self, frames: list[bytes]) -> bool:
         """See Carrier."""
         self._send(frames)
-        self._notice_loss()
+        self._sent_messages += 1
+        if not self._sent_messages % SENDS_PER_LOOK:
+            self._notice_loss()
         return self._writing_paused
 
     def unsent_bytes(self) -> int:
