@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -158,17 +159,18 @@ def test_proxies_that_are_trusted_are_believed(bench: Any, protocol: bytes) -> N
 
 
 def test_http_leaves_nothing_behind_that_an_idle_websocket_would_keep(bench: Any) -> None:
-    def alive() -> set[str]:
+    def alive() -> Counter[str]:
         gc.collect()
         kept = {"HTTP1Protocol", "HTTP1Connection", "RequestHead", "Handshake"}
-        return {type(one).__name__ for one in gc.get_objects() if type(one).__name__ in kept}
+        return Counter(name for one in gc.get_objects() if (name := type(one).__name__) in kept)
 
     @bench
     async def _(bench: Any) -> None:
-        assert not alive()
+        # Others may have left some: in the traceback of a test that expects an error, say.
+        before = alive()
         peer = asked(bench, echo)
         assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
-        assert not alive()
+        assert not alive() - before
         assert [f.payload for f in await peer.send(HELLO).frames()] == [b"hello"]
 
 
