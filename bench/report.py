@@ -246,22 +246,19 @@ def remarks(stored: store.Results, *, websocket: bool = False) -> str:
     return "\n".join(lines) or "None."
 
 
-def websocket_results(stored: store.Results) -> store.Results | None:
-    """The newest results with rows of WebSockets: `stored`, or those of a run of them alone; None when there are none."""
-    alone = store.FOLDER / "websocket.json"
-    candidates = [stored, *([store.load(alone)] if alone.exists() else [])]
-    candidates = [results for results in candidates if any(name in WEBSOCKET_NAMES for name in results["rows"])]
-    return max(candidates, key=lambda results: str(results["date"]), default=None)
-
-
-def websocket_section(stored: store.Results | None) -> str:
-    """The tables of WebSocket, with what they were measured under."""
-    if stored is None:
+def websocket_section(full: store.Results, folder: Path = store.FOLDER) -> str:
+    """The tables of WebSocket, with what they were measured under, from `full` or a run of them alone: the newer one."""
+    alone = folder / "websocket.json"
+    runs = {"full": full, **({"websocket": store.load(alone)} if alone.exists() else {})}
+    runs = {name: results for name, results in runs.items() if any(row in WEBSOCKET_NAMES for row in results["rows"])}
+    if not runs:
         return "Not measured yet."
+    run = max(runs, key=lambda name: str(runs[name]["date"]))
+    stored = runs[run]
     names = [name for name in WEBSOCKET_NAMES if name != WEBSOCKET_IDLE]
     servers = [name for name in WEBSOCKET_SERVERS if any(name in row["servers"] for row in stored["rows"].values())]
     parts = [
-        conditions(stored),
+        f"{conditions(stored)} [All figures](../bench/results/{run}.md).",
         "Messages (deliveries, connections) per second, as a multiple of uvicorn:",
         matrix(stored, cpu=False, names=names, servers=servers),
         "CPU time for each of them, in microseconds:",
@@ -289,7 +286,7 @@ def sections(stored: store.Results) -> dict[Path, dict[str, str]]:
             "idle": idle_table(rows.get(IDLE, {}).get("servers", {}), order),
             "startup": startup_table(rows.get(STARTUP, {}).get("servers", {}), order),
             "remarks": remarks(stored),
-            "websocket": websocket_section(websocket_results(stored)),
+            "websocket": websocket_section(stored),
         },
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +79,35 @@ def test_headlines_and_matrices() -> None:
     assert cpu["RAW"][0] == "5.0"
     assert lines(report.oldest_table(stored))["RAW"][0] == "2.00"
     assert "2.0 times as much (granian, the fastest peer: 4.0 times)" in report.floor_line(stored)
+
+
+def test_websockets_have_tables_of_their_own(tmp_path: Path) -> None:
+    resting = {"picocorn": {"connections": 10000, "kib_each": 4.2, "rss_kib": 51200, "cpu_percent_at_rest": 0.01}}
+    wrong = {"granian": {"fails": "a masked frame"}}
+    stored = results(**{"raw": CELLS, "ws-echo-64": {**CELLS, **wrong}, "ws-idle": resting})
+    assert list(lines(report.matrix(stored, cpu=False))) == ["", "---", "RAW"]
+    assert "masked" not in report.remarks(stored)
+    section = report.websocket_section(stored, tmp_path)
+    assert lines(section)["WS-ECHO-64"][:2] == ["5.0", "20.0"], "the last table but one is that of CPU time"
+    assert lines(section)["picocorn"][:2] == ["10,000", "4.20"]
+    assert "granian, WS-ECHO-64: fails: a masked frame" in section
+    assert "weft, RAW" not in section
+    assert "results/full.md" in section
+
+
+def test_the_newer_results_of_websockets_are_shown(tmp_path: Path) -> None:
+    row = {"ws-echo-64": {"picocorn": cell(1)}}
+    assert report.websocket_section(results(raw=CELLS), tmp_path) == "Not measured yet."
+    for date, shown in (("2000-01-01 00:00 UTC", "full"), ("2999-01-01 00:00 UTC", "websocket")):
+        store.save(tmp_path / "websocket.json", {**results(**row), "date": date})
+        assert f"results/{shown}.md" in report.websocket_section(results(raw=CELLS, **row), tmp_path)
+    assert "results/websocket.md" in report.websocket_section(results(raw=CELLS), tmp_path)
+
+
+def test_rows_say_what_they_count() -> None:
+    text = report.detailed(results(**{"ws-broadcast": CELLS, "ws-churn": CELLS}), ["ws-broadcast", "ws-churn"], list(CELLS))
+    assert "CPU us/delivery" in text
+    assert "connections/s" in text
 
 
 def test_remarks_are_gathered() -> None:
