@@ -297,9 +297,16 @@ def running(app: Any, *, check: bool = True, **config: Any) -> Iterator[RunningS
 class SpawnedServer:
     """What `spawned` gives: a server in a process of its own."""
 
-    def __init__(self, command: list[str], cwd: Path | None, env: dict[str, str]) -> None:
+    def __init__(self, command: list[str], cwd: Path | None, env: dict[str, str], pass_fds: tuple[int, ...] = ()) -> None:
         self.process = subprocess.Popen(
-            command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+            command,
+            cwd=cwd,
+            env=env,
+            pass_fds=pass_fds,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
         )
         self.clients: list[Client] = []
         self._lines: list[str] = []
@@ -385,17 +392,26 @@ class SpawnedServer:
 
 @contextlib.contextmanager
 def spawned(
-    app: str, *options: str, cwd: Path | None = None, env: dict[str, str] | None = None, python: tuple[str, ...] = ()
+    app: str,
+    *options: str,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    python: tuple[str, ...] = (),
+    run: tuple[str, ...] = ("-m", "picocorn"),
+    anywhere: bool = True,
+    pass_fds: tuple[int, ...] = (),
 ) -> Iterator[SpawnedServer]:
     """Run `python -m picocorn app --port 0 options...` as a process, killed at the end of the block if it still runs.
 
-    `env` is added to the environment; a value of "" removes. `python` are options of the interpreter.
+    `env` is added to the environment; a value of "" removes. `python` are options of the interpreter, `run` is what it runs.
+    `anywhere` adds the port unless the options say where to listen. `pass_fds` are inherited, under their numbers.
     """
     environment = {name: value for name, value in {**os.environ, **(env or {})}.items() if value != ""}
     source = str(Path(picocorn.__file__).parent.parent)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (source, environment.get("PYTHONPATH"))))
-    where = () if any(option.startswith(("--port", "--uds", "--fd", "--bind")) for option in options) else ("--port", "0")
-    server = SpawnedServer([sys.executable, *python, "-m", "picocorn", app, *where, *options], cwd, environment)
+    said = not anywhere or any(option.startswith(("--port", "--uds", "--fd", "--bind")) for option in options)
+    where = () if said else ("--port", "0")
+    server = SpawnedServer([sys.executable, *python, *run, app, *where, *options], cwd, environment, pass_fds)
     try:
         yield server
     finally:

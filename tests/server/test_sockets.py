@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from picocorn.server.sockets import adopt_fd, bind_tcp, bind_unix, describe
+from picocorn.server import sockets
+from picocorn.server.sockets import PORTS_TO_TRY, adopt_fd, bind_tcp, bind_unix, describe
+
+BOTH = [
+    (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("0.0.0.0", 0)),
+    (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::", 0, 0, 0)),
+]
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, errors: dict[int, list[int]]) -> None:
+    """Let both families be found, and binding fail so often with these numbers of errors, by family."""
+    bind = sockets._bind
+
+    def failing(sock: socket.socket, address: Any, reuse_port: bool) -> None:
+        numbers = errors.get(sock.family, [])
+        if numbers:
+            raise OSError(numbers.pop(0), f"cannot bind on {address[0]}")
+        if sock.family == socket.AF_INET:
+            bind(sock, address, reuse_port)
+
+    monkeypatch.setattr(sockets, "_bind", failing)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: BOTH)
 
 
 def test_one_address() -> None:
@@ -28,6 +52,27 @@ def test_all_interfaces_share_one_port() -> None:
     finally:
         for sock in sockets:
             sock.close()
+
+
+def test_a_picked_port_that_the_other_family_has_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, {socket.AF_INET6: [errno.EADDRINUSE] * PORTS_TO_TRY})
+    bound = bind_tcp(None, 0)
+    for sock in bound:
+        sock.close()
+    assert len(bound) == 2
+    fail_with(monkeypatch, {socket.AF_INET6: [errno.EADDRINUSE] * (PORTS_TO_TRY + 1)})
+    with pytest.raises(OSError, match="cannot bind on ::"):
+        bind_tcp(None, 0)
+
+
+def test_a_family_that_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_with(monkeypatch, {socket.AF_INET6: [errno.EADDRNOTAVAIL]})
+    (sock,) = bind_tcp("localhost", 0)
+    with sock:
+        assert sock.family == socket.AF_INET
+    fail_with(monkeypatch, {socket.AF_INET: [errno.EADDRNOTAVAIL], socket.AF_INET6: [errno.EADDRNOTAVAIL]})
+    with pytest.raises(OSError, match="cannot bind on ::"):
+        bind_tcp("elsewhere", 0)
 
 
 def test_a_taken_port_is_named() -> None:
@@ -66,6 +111,84 @@ def test_unix_replaces_a_socket_and_keeps_its_mode(tmp_path: Path) -> None:
         assert os.path.exists(path)
         second_file.remove()
         assert not os.path.exists(path)
+
+
+def test_unix_mode_and_owner(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    ids = (os.geteuid(), os.getegid())
+    sock, file = bind_unix(path, 0o640, ids)
+    with sock:
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+        assert (os.stat(path).st_uid, os.stat(path).st_gid) == ids
+    # What was asked for beats what lies there.
+    sock, file = bind_unix(path, 0o600)
+    with sock:
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    file.remove()
+
+
+def test_unix_owner_that_may_not_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str, user: int, group: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    path = tmp_path / "s"
+    with pytest.raises(OSError, match=re.escape(f"Operation not permitted: {path}")):
+        bind_unix(str(path), 0o600, (1, 1))
+    # Nothing is left of it.
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("backlog", [0, 5])
+def test_unix_takes_nothing_from_the_living(backlog: int, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    alive, _file = bind_unix(path)
+    callers = []
+    with alive:
+        alive.listen(backlog)
+        if not backlog:
+            # Its queue is full: that is not to be dead, either.
+            for _ in range(5):
+                caller = socket.socket(socket.AF_UNIX)
+                caller.setblocking(False)
+                caller.connect_ex(path)
+                callers.append(caller)
+        with pytest.raises(OSError, match=re.escape(f"Address already in use: {path}")) as caught:
+            bind_unix(path)
+        assert caught.value.errno == errno.EADDRINUSE
+        assert stat.S_ISSOCK(os.stat(path).st_mode)
+    for caller in callers:
+        caller.close()
+    # Dead by now.
+    sock, file = bind_unix(path)
+    with sock:
+        file.remove()
+        assert not os.path.exists(path)
+
+
+def test_unix_takes_nothing_from_other_kinds_of_sockets(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+        datagrams.bind(path)
+        with pytest.raises(OSError, match="Address already in use"):
+            bind_unix(path)
+        assert os.path.exists(path)
+
+
+def test_unix_takes_nothing_that_it_may_not_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "s")
+    dead, file = bind_unix(path)
+    dead.close()
+
+    class Refused(socket.socket):
+        def connect(self, address: Any) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Refused)
+    with pytest.raises(OSError, match=r"Permission denied: .*/s, where a socket is already"):
+        bind_unix(path)
+    assert os.path.exists(path)
+    file.remove()
 
 
 def test_unix_replaces_nothing_else(tmp_path: Path) -> None:

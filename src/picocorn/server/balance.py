@@ -91,12 +91,12 @@ class Sockets:
 
     def close(self, keep_file: bool = False) -> None:
         """Close all; remove the file of a Unix socket unless `keep_file` (somebody else accepts on it). Again: does nothing."""
-        for sock in self.all:
-            sock.close()
-        self._groups.clear()
         for file in () if keep_file else self._files:
             file.remove()
         self._files.clear()
+        for sock in self.all:
+            sock.close()
+        self._groups.clear()
         if self.table is not None:
             self.table.close()
             self.table = None

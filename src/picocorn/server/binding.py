@@ -149,17 +149,17 @@ class Listening:
         self.files: list[UnixSocketFile] = []
 
     def remove_files(self) -> None:
-        """Remove the files that are still ours. Doing it again does nothing. Raises OSError."""
+        """Remove the files that are still ours; see UnixSocketFile for when. Doing it again does nothing."""
         while self.files:
-            self.files.pop().remove()
+            # Somebody has taken its folder away, or our right to it: nobody is better off without the rest of the end.
+            with contextlib.suppress(OSError):
+                self.files.pop().remove()
 
     def close(self) -> None:
-        """Close the sockets and remove the files."""
+        """Remove the files, and close the sockets. Doing it again does nothing."""
+        self.remove_files()
         for sock in self.sockets:
             sock.close()
-        with contextlib.suppress(OSError):
-            # Somebody has taken its folder away, or our right to it: nobody is better off without the rest of the end.
-            self.remove_files()
 
 
 def own_sockets(config: Config, reuse_port: bool = False) -> Listening:

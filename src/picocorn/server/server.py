@@ -161,6 +161,7 @@ class Server:
             await self._listen(sockets)
         except (OSError, ImportFromStringError) as error:
             logger.error("%s", error)
+            self._listening.remove_files()
             for opened in (*self.servers, *(sockets or ())):
                 opened.close()
             self._listening.close()
@@ -255,6 +256,7 @@ class Server:
         self.service.stopping("Draining" if self._may_delay else "Stopping")
         await self._let_load_balancers_know()
         logger.info("Shutting down")
+        self._listening.remove_files()
         await close_listeners(self.servers)
         for sock in sockets or ():
             sock.close()

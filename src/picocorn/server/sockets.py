@@ -96,7 +96,10 @@ def _bind(sock: socket.socket, address: tuple[object, ...], reuse_port: bool) ->
 
 
 class UnixSocketFile:
-    """The file of a Unix socket that we have bound: removed at the end, unless somebody else's has taken its place."""
+    """The file of a Unix socket that we have bound: removed at the end, unless somebody else's has taken its place.
+
+    To be removed before its socket is closed: as long as that is open, no other file can have its number.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
