@@ -53,7 +53,7 @@ class Head(Protocol):
     upgrade: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Handshake:
     """A handshake that may be accepted."""
 
@@ -89,32 +89,41 @@ def check_handshake(head: Head) -> Handshake:
         raise _refusal("HANDSHAKE_UPGRADE")
     if head.content_length > 0 or head.chunked:
         raise _refusal("HANDSHAKE_CONTENT")
-    versions: list[bytes] = []
-    keys: list[bytes] = []
+    version = key = b""
+    versions = keys = 0
     protocols: list[bytes] = []
     offers: list[bytes] = []
-    fields = {
-        b"sec-websocket-version": versions,
-        b"sec-websocket-key": keys,
-        b"sec-websocket-protocol": protocols,
-        b"sec-websocket-extensions": offers,
-    }
+    # One pass over all fields: a short-lived socket pays for its handshake more than for anything else.
     for name, value in head.headers:
-        if name in fields:
-            fields[name].append(value)
-    _judge_version(_the_one("HANDSHAKE_VERSION", versions))
-    key = _the_one("HANDSHAKE_KEY", keys)
+        if not name.startswith(b"sec-websocket-"):
+            continue
+        if name == b"sec-websocket-key":
+            keys += 1
+            key = value
+        elif name == b"sec-websocket-version":
+            versions += 1
+            version = value
+        elif name == b"sec-websocket-protocol":
+            protocols.append(value)
+        elif name == b"sec-websocket-extensions":
+            offers.append(value)
+    if versions != 1:
+        raise _refusal("HANDSHAKE_VERSION_DUPLICATE" if versions else "HANDSHAKE_VERSION_MISSING")
+    if version != VERSION:
+        raise _refusal("HANDSHAKE_VERSION" if _is_version(version) is None else "HANDSHAKE_VERSION_NOT_SUPPORTED")
+    if keys != 1:
+        raise _refusal("HANDSHAKE_KEY_DUPLICATE" if keys else "HANDSHAKE_KEY_MISSING")
     _judge_key(key)
-    subprotocols = _subprotocols(protocols)
-    if any(parse_extensions(offer) is None for offer in offers):
-        raise _refusal("HANDSHAKE_EXTENSIONS")
+    subprotocols = _subprotocols(protocols) if protocols else []
+    for offer in offers:
+        if parse_extensions(offer) is None:
+            raise _refusal("HANDSHAKE_EXTENSIONS")
     return Handshake(key, subprotocols, offers)
 
 
 def accept_value(key: bytes) -> bytes:
     """The value of Sec-WebSocket-Accept that answers this Sec-WebSocket-Key (RFC 6455 4.2.2)."""
-    digest = hashlib.sha1(key + _GUID, usedforsecurity=False).digest()
-    return binascii.b2a_base64(digest, newline=False)
+    return binascii.b2a_base64(hashlib.sha1(key + _GUID, usedforsecurity=False).digest(), newline=False)
 
 
 def _refusal(code: str) -> RemoteProtocolError:
@@ -123,20 +132,8 @@ def _refusal(code: str) -> RemoteProtocolError:
 
 
 def _names_websocket(upgrade: bytes) -> bool:
-    return any(member.strip(b" \t") == b"websocket" for member in upgrade.lower().split(b","))
-
-
-def _the_one(code: str, values: list[bytes]) -> bytes:
-    if len(values) == 1:
-        return values[0]
-    raise _refusal(code + ("_DUPLICATE" if values else "_MISSING"))
-
-
-def _judge_version(version: bytes) -> None:
-    if _is_version(version) is None:
-        raise _refusal("HANDSHAKE_VERSION")
-    if version != VERSION:
-        raise _refusal("HANDSHAKE_VERSION_NOT_SUPPORTED")
+    value = upgrade.lower()
+    return value == b"websocket" or any(member.strip(b" \t") == b"websocket" for member in value.split(b","))
 
 
 def _judge_key(key: bytes) -> None:
