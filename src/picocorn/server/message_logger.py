@@ -11,17 +11,26 @@ from .log_defaults import TRACE_LOG_LEVEL
 __all__ = ["MessageLoggerMiddleware"]
 
 
-def _shortened(message: dict[str, Any]) -> dict[str, Any]:
+def _shortened(message: Any) -> Any:
     """A copy of a scope or message that says how long its contents are instead of showing them."""
+    if not isinstance(message, dict):
+        # For the server to refuse.
+        return f"<{type(message).__name__}>"
     short = dict(message)
-    for key in ("body", "bytes"):
+    for key, unit in (("body", "bytes"), ("bytes", "bytes"), ("text", "chars")):
         if short.get(key) is not None:
-            short[key] = f"<{len(short[key])} bytes>"
-    if short.get("text") is not None:
-        short["text"] = f"<{len(short['text'])} chars>"
+            short[key] = _size(short[key], unit)
     if short.get("headers") is not None:
         short["headers"] = "<...>"
     return short
+
+
+def _size(content: Any, unit: str) -> str:
+    if isinstance(content, memoryview):
+        return f"<{content.nbytes} {unit}>"
+    if isinstance(content, (str, bytes, bytearray)):
+        return f"<{len(content)} {unit}>"
+    return f"<{type(content).__name__}>"
 
 
 class MessageLoggerMiddleware:
