@@ -30,16 +30,15 @@ class Manager:
             pass
         return message
 
-    def has_heard_all(self) -> bool:
-        """Whether no message is waiting."""
+    def rest(self) -> list[dict[str, str]]:
+        """The messages that wait to be heard."""
+        found = []
         self._sock.setblocking(False)
-        try:
-            self._sock.recv(4096)
-        except BlockingIOError:
-            return True
-        finally:
-            self._sock.settimeout(DEADLINE_SECONDS)
-        return False
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(self.hear())
+        self._sock.settimeout(DEADLINE_SECONDS)
+        return found
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Tells what it was told: its process, the server's address in the scope, and what a service manager has left in the environment.
 
-FAIL_FILE: fails to start while the file of that name exists. GATE: a named pipe; /slow is answered when it is opened for writing.
+FAIL_FILE: fails to start while the file of that name exists. START_FILE: the start-up waits until the file of that name exists.
+GATE: a named pipe; /slow is answered when it is opened for writing.
 """
 
 from __future__ import annotations
@@ -20,8 +21,14 @@ def is_told_to_fail() -> bool:
     return os.path.exists(os.environ.get("FAIL_FILE", ""))
 
 
+def may_start() -> bool:
+    return os.path.exists(os.environ.get("START_FILE", "/"))
+
+
 async def lifespan(receive: Any, send: Any) -> None:
     await receive()
+    while not may_start():  # noqa: ASYNC110  # a file tells nobody that it is there
+        await asyncio.sleep(0.01)
     if is_told_to_fail():
         await send({"type": "lifespan.startup.failed", "message": "told to fail"})
         return

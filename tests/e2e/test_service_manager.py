@@ -1,0 +1,217 @@
+"""What the service manager hears from a server, and what its pid file says: from the start to the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.binding import MODES, Listening, listening
+from harness import DEADLINE_SECONDS, wait_until
+from server.notifications import Manager, listening_manager
+
+SUPERVISED = pytest.mark.parametrize("mode", ["workers"])
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with listening_manager(str(tmp_path / "notify")) as one:
+        yield one
+
+
+def address(server: Listening) -> tuple[str, int]:
+    return "127.0.0.1", server.port()
+
+
+# -- the service manager
+
+
+def test_from_start_to_end(mode: str, manager: Manager) -> None:
+    with listening(mode, env={"NOTIFY_SOCKET": manager.address}) as server:
+        assert manager.hear() == {"READY": "1", "STATUS": "Serving"}
+        # It serves by now, all of it, and nobody has to try again.
+        assert len(re.findall("Application startup complete", server.server.output)) == (1 if mode == "single" else 2)
+        environment = server.ask(address(server))["environment"]
+        # An application that is the service may speak for itself; its workers are not asked.
+        assert environment == ({"NOTIFY_SOCKET": manager.address} if mode == "single" else {})
+        server.stop()
+        assert manager.hear() == {"STOPPING": "1", "STATUS": "Stopping"}
+    assert manager.rest() == []
+
+
+def test_one_that_cannot_start_is_never_ready(mode: str, manager: Manager, tmp_path: Path) -> None:
+    (tmp_path / "fail").touch()
+    with listening(mode, env={"NOTIFY_SOCKET": manager.address, "FAIL_FILE": str(tmp_path / "fail")}) as server:
+        assert server.server.join() == 3
+    assert not [message for message in manager.rest() if "READY" in message]
+
+
+def test_signs_of_life(mode: str, manager: Manager) -> None:
+    with listening(mode, env={"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "200000"}) as server:
+        manager.hear_until("READY")
+        for _ in range(3):
+            assert manager.hear() == {"WATCHDOG": "1"}
+        if mode == "workers":
+            assert server.ask(address(server))["environment"] == {}
+        server.stop()
+        manager.hear_until("STOPPING")
+
+
+@SUPERVISED
+def test_a_reload(mode: str, manager: Manager) -> None:
+    with listening(mode, env={"NOTIFY_SOCKET": manager.address}) as server:
+        manager.hear_until("READY")
+        before = set(re.findall(r"Started server process \[(\d+)\]", server.server.output))
+        server.server.send_signal(signal.SIGHUP)
+        heard = manager.hear()
+        assert (heard["RELOADING"], heard["MONOTONIC_USEC"].isdecimal()) == ("1", True)
+        assert manager.hear() == {"READY": "1", "STATUS": "Serving"}
+        # Whoever was asked to wait for it waits until all are new.
+        after = set(re.findall(r"Started server process \[(\d+)\]", server.server.output))
+        assert len(after - before) == 2
+        # The last of the old ones may still take what has come to it.
+        wait_until(lambda: str(server.ask(address(server))["pid"]) not in before, "a new one answers")
+        server.stop()
+
+
+@SUPERVISED
+def test_a_reload_that_fails_is_over_too(mode: str, manager: Manager, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("A=1\n")
+    fail = tmp_path / "fail"
+    env = {"NOTIFY_SOCKET": manager.address, "FAIL_FILE": str(fail)}
+    with listening(mode, "--env-file", str(tmp_path / "env"), env=env) as server:
+        manager.hear_until("READY")
+        fail.touch()
+        server.server.send_signal(signal.SIGHUP)
+        manager.hear_until("RELOADING")
+        assert manager.hear()["READY"] == "1"
+        assert "aborting the restart" in server.server.output
+        # A configuration that cannot be used is not even tried.
+        (tmp_path / "env").unlink()
+        server.server.send_signal(signal.SIGHUP)
+        manager.hear_until("RELOADING")
+        assert manager.hear()["READY"] == "1"
+        server.ask(address(server))
+        server.stop()
+
+
+# -- a new server in the place of a running one
+
+
+@SUPERVISED
+def test_an_upgrade(mode: str, manager: Manager, tmp_path: Path) -> None:
+    pid, aside = tmp_path / "pid", tmp_path / "pid.oldbin"
+    env = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "60000000"}
+    with listening(mode, "--pidfile", str(pid), env=env) as server:
+        manager.hear_until("READY")
+        where = address(server)
+        server.server.send_signal(signal.SIGUSR2)
+        new = int(server.server.wait_for(r"Started new parent process \[(\d+)\]")[1])
+        try:
+            # The new one says so too, and the manager will not believe it as long as the old one is the service.
+            manager.hear_until("READY")
+            assert (aside.read_text(), pid.read_text()) == (f"{server.pid}\n", f"{new}\n")
+            server.server.send_signal(signal.SIGTERM)
+            # Not `stop`, which would wait for the new one's output as well.
+            assert server.server.process.wait(DEADLINE_SECONDS) == 0
+            assert manager.hear_until("MAINPID") == {"MAINPID": str(new)}
+            assert (aside.exists(), pid.read_text()) == (False, f"{new}\n")
+            told = server.ask(where)
+            assert told["parent"] == new
+            assert told["environment"] == {}
+        finally:
+            os.kill(new, signal.SIGTERM)
+        # Nothing of the old one's end is heard: only the new one's.
+        assert manager.hear_until("STOPPING")["STATUS"] == "Stopping"
+        wait_until(lambda: not pid.exists(), "the new one has ended")
+    assert manager.rest() == []
+
+
+@SUPERVISED
+def test_an_upgrade_that_fails(mode: str, manager: Manager, tmp_path: Path) -> None:
+    pid, fail = tmp_path / "pid", tmp_path / "fail"
+    env = {"NOTIFY_SOCKET": manager.address, "FAIL_FILE": str(fail)}
+    with listening(mode, "--pidfile", str(pid), env=env) as server:
+        manager.hear_until("READY")
+        fail.touch()
+        server.server.send_signal(signal.SIGUSR2)
+        server.server.wait_for(r"New parent process \[\d+\] has ended")
+        wait_until(pid.exists, "the pid file is back")
+        assert pid.read_text() == f"{server.pid}\n"
+        fail.unlink()
+        server.ask(address(server))
+        server.stop()
+        assert manager.hear_until("STOPPING")
+    assert not pid.exists()
+
+
+# -- the pid file
+
+
+def test_the_pid_file(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with listening(mode, "--pidfile", str(path)) as server:
+        server.wait_until_up()
+        wait_until(path.exists, "the pid file")
+        assert path.read_text() == f"{server.pid}\n"
+        # Whoever finds the file finds a server.
+        server.ask(address(server))
+        with listening(mode, "--pidfile", str(path)) as second:
+            assert second.server.join() == 3
+            assert second.errors == [f"{path}: process {server.pid} has written this pid file, and is running"]
+            # Not even the application was started for it.
+            assert "startup" not in second.server.output
+        assert path.read_text() == f"{server.pid}\n"
+        server.stop()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_stale_pid_file(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    path.write_text(f"{dead.pid}\n")
+    with listening(mode, "--pidfile", str(path)) as server:
+        server.wait_until_up()
+        wait_until(lambda: path.read_text() == f"{server.pid}\n", "the pid file")
+        server.stop()
+    assert not path.exists()
+
+
+def test_a_pid_file_that_cannot_be_written(mode: str, tmp_path: Path) -> None:
+    with listening(mode, "--pidfile", str(tmp_path / "nowhere" / "pid")) as server:
+        assert server.server.join() == 3
+        (line,) = server.errors
+        assert line.endswith("nowhere, for the pid file")
+
+
+def test_a_pid_file_that_somebody_else_has_written_meanwhile(mode: str, tmp_path: Path) -> None:
+    path, start = tmp_path / "pid", tmp_path / "start"
+    with listening(mode, "--pidfile", str(path), env={"START_FILE": str(start)}) as server:
+        server.server.wait_for("Waiting for application startup")
+        path.write_text("1\n")
+        start.touch()
+        assert server.server.join() == 3
+        assert server.errors[0] == f"{path}: process 1 has written this pid file, and is running"
+        assert path.read_text() == "1\n"
+
+
+def test_one_that_is_ended_at_its_start_leaves_no_pid_file(mode: str, tmp_path: Path) -> None:
+    path, start = tmp_path / "pid", tmp_path / "start"
+    with listening(mode, "--pidfile", str(path), env={"START_FILE": str(start)}) as server:
+        server.server.wait_for("Waiting for application startup", 1 if mode == "single" else 2)
+        server.server.send_signal(signal.SIGTERM)
+        start.touch()
+        server.server.join()
+    assert not path.exists()
