@@ -71,6 +71,15 @@ class Transcript:
     events: list[tuple[str, Any]] = field(default_factory=list)
     verdict: str = ""
 
+    def however_cut(self) -> Transcript:
+        """What of it may not depend on how the stream was cut.
+
+        Of a message that is too large and no DEFLATE data either, zlib tells the fault without what came out before it when both
+        lie in one piece, so which of the two is found is up to the cuts.
+        """
+        both = {"error TOO_BIG 1009", "error BAD_DEFLATE 1007"}
+        return Transcript(self.events, "error" if self.verdict in both else self.verdict)
+
 
 @dataclass
 class FrameCase:

@@ -23,9 +23,17 @@ quickly = settings(max_examples=400, deadline=None, suppress_health_check=list(H
 def agree(data: bytes, cut: list[bytes], limit: int, deflate: DeflateParameters | None) -> None:
     assert b"".join(cut) == data
     whole = run(READERS[0], [data], limit, deflate)
-    for reader in READERS:
-        for how in ([data], cut, [data[at : at + 1] for at in range(len(data))]):
-            assert run(reader, how, limit, deflate) == whole, (reader.__name__, how)
+    for how in ([data], cut, [data[at : at + 1] for at in range(len(data))]):
+        expected = run(READERS[0], how, limit, deflate)
+        assert expected.however_cut() == whole.however_cut(), how
+        for reader in READERS[1:]:
+            assert run(reader, how, limit, deflate) == expected, (reader.__name__, how)
+
+
+def test_too_large_and_broken_at_once() -> None:
+    deflate = negotiate([b"permessage-deflate"])
+    data = b"\xc1\x8f\xa1[\x07\xf0R\x13\xca9h\\\x07\x03\xe9\xa1[\x07\xf0L\xfb"
+    agree(data, [data[:9], data[9:]], 10, deflate)
 
 
 @quickly
