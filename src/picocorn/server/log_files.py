@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 __all__ = ["reopen_log_files"]
 
+logger = logging.getLogger("picocorn.error")
+
 
 def reopen_log_files() -> int:
     """Close and open anew the file of every handler that has one. Returns how many there are."""
@@ -20,8 +22,9 @@ def reopen_log_files() -> int:
 def _handlers() -> Iterator[logging.Handler]:
     """The handlers of all loggers, and those that others pass their records on to."""
     loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
-    for logger in loggers:
-        for handler in getattr(logger, "handlers", ()):
+    for named in loggers:
+        # A PlaceHolder has none.
+        for handler in getattr(named, "handlers", ()):
             current: logging.Handler | None = handler
             while current is not None:
                 yield current
@@ -35,7 +38,12 @@ def _reopen(handler: logging.FileHandler) -> bool:
         # None: opened with its first record (delay=True), so there is nothing to let go of.
         if stream is None:
             return False
-        handler.stream = handler._open()
+        try:
+            handler.stream = handler._open()
+        except OSError as error:
+            # Better the old one than none.
+            logger.error("Cannot reopen the log file %s: %s", handler.baseFilename, error)
+            return False
         stream.close()
         return True
     finally:

@@ -20,6 +20,8 @@ class Slot:
         #: takes the worker's place once it is ready
         self.replacement: WorkerProcess | None = None
         self.crashes = CrashLoop()
+        #: a worker was ready here
+        self.was_up = False
         #: when to start a worker in the empty place
         self.start_at: float | None = None
         #: when to try again to replace a worker that has reached a limit

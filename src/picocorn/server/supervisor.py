@@ -68,7 +68,7 @@ class Supervisor:
         #: the worker that was replaced last, while it winds up: the next one waits for it
         self._leaver: WorkerProcess | None = None
         self._longest_start_seconds = 0.0
-        #: all workers were ready once: what ends from now on has crashed, and has not failed to start
+        #: a worker was ready in every slot: who ends from now on has crashed, and has not failed to start
         self._was_up = False
         self._is_stopping = False
         #: when the delay between being told to end and ending is over, None before it has begun
@@ -224,7 +224,8 @@ class Supervisor:
                 self._retire(old)
         if self._stop_at is not None:
             worker.channel.send(DRAIN)
-        if not self._was_up and all(slot.worker is not None and slot.worker.is_ready for slot in self._slots):
+        slot.was_up = True
+        if not self._was_up and all(slot.was_up for slot in self._slots):
             self._was_up = True
             self._is_up()
 
@@ -353,7 +354,7 @@ class Supervisor:
             self._keep(slot, worker, "failed to start")
             return
         slot.worker = None
-        if not self._was_up and not worker.is_ready and code > 0:
+        if not self._was_up and not slot.was_up and code > 0:
             logger.error("Child process [%d] failed to start, stopping the parent process.", worker.pid)
             self._exit_code = STARTUP_FAILURE
             self._stop()
