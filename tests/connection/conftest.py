@@ -38,6 +38,8 @@ class FakeTransport:
         self.tls = tls
         self.written: list[bytes] = []
         self.stuck = False
+        #: as asyncio's own in Python 3.12 and 3.13: writelines() does not tell the protocol of the mark
+        self.forgetful = False
         self.queued_bytes = 0
         self.paused_writing = False
         self.reading = True
@@ -52,7 +54,7 @@ class FakeTransport:
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self.info.get(name, default)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, forgets_mark: bool = False) -> None:
         assert type(data) is bytes
         assert data, "an empty write"
         assert not self.ended, "write() after write_eof()"
@@ -61,13 +63,17 @@ class FakeTransport:
         self.written.append(data)
         if self.stuck:
             self.queued_bytes += len(data)
-            if self.queued_bytes > HIGH_WATER_BYTES and not self.paused_writing:
-                self.paused_writing = True
-                self.protocol.pause_writing()
+            if not forgets_mark:
+                self._look_at_mark()
 
     def writelines(self, pieces: list[bytes]) -> None:
         for piece in pieces:
-            self.write(piece)
+            self.write(piece, self.forgetful)
+
+    def _look_at_mark(self) -> None:
+        if self.queued_bytes > HIGH_WATER_BYTES and not self.paused_writing:
+            self.paused_writing = True
+            self.protocol.pause_writing()
 
     def write_eof(self) -> None:
         assert not self.tls
@@ -78,6 +84,7 @@ class FakeTransport:
 
     def set_write_buffer_limits(self, high: int, low: int) -> None:
         assert (high, low) == (HIGH_WATER_BYTES, LOW_WATER_BYTES)
+        self._look_at_mark()
 
     def get_write_buffer_size(self) -> int:
         return self.queued_bytes

@@ -114,6 +114,28 @@ def test_a_head_longer_than_the_mark_is_read_on(bench: Any, size: int) -> None:
 # -- writing ------------------------------------------------------------------------------------------------------------
 
 
+def test_back_pressure_of_large_pieces_on_a_transport_that_does_not_tell(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        sent = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send(start())
+            for number in range(100):
+                await send(body(bytes(HIGH_WATER_BYTES), True))
+                sent.append(number)
+
+        connection = bench.connect(app)
+        connection.transport.stuck = connection.transport.forgetful = True
+        connection.send(request())
+        await bench.settle()
+        assert sent == []
+        for count in range(1, 5):
+            connection.transport.drain()
+            await bench.settle()
+            assert len(sent) == count
+
+
 @pytest.mark.parametrize("last", [False, True])
 def test_e6_send_waits_above_the_high_water_mark(bench: Any, last: bool) -> None:
     @bench

@@ -131,6 +131,9 @@ class StreamConnection(Carrier):
             transport.write(out[0])
         elif out and not transport.is_closing():  # asyncio would watch the descriptor beyond its close
             transport.writelines(out)
+            if not self._writing_paused and transport.get_write_buffer_size() > HIGH_WATER_BYTES:
+                # asyncio's own writelines() does not look at the mark in Python 3.12 and 3.13; this does everywhere.
+                transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
 
     def _notice_loss(self) -> None:
         """Block the output if the last write has found the client gone.
