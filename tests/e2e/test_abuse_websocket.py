@@ -94,7 +94,7 @@ def code_of_the_cut(client: Any) -> int:
 def test_endless_message_in_fragments_is_1009(server: Served, piece_bytes: int, size: int) -> None:
     piece = frame(CONTINUATION, bytes(piece_bytes), fin=False, mask=ZERO_MASK) * (MIB // piece_bytes)
     # What a message may hold, once more for the block it grows into.
-    with memory_bound(server, 2 * MAX_SIZE_BYTES / MIB + 8), server.connect() as client:
+    with memory_bound(server, 3 * MAX_SIZE_BYTES / MIB + 8), server.connect() as client:
         upgrade(client, b"/listen").send(BINARY, b"", fin=False)
         sent, ended = send_all_it_takes(client, itertools.repeat(piece), size)
         assert ended, f"still open after {sent} bytes"
