@@ -146,7 +146,6 @@ class Server:
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the application's start-up, then listen. Exits (3) if it cannot listen, after the application's shutdown."""
         self.server_state.winding_down = self.server_state.draining = False
-        self._may_delay = self.has_drain_delay()
         try:
             self.service.check()
         except OSError as error:
@@ -168,6 +167,8 @@ class Server:
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
         self.started = True
+        # One that was told to end while it started has served nobody.
+        self._may_delay = self.has_drain_delay() and not self.should_exit
         self.service.ready("Serving")
         self.service.beat_on(asyncio.get_running_loop())
 

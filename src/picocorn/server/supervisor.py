@@ -505,7 +505,8 @@ class Supervisor:
     def _stop_after_delay(self) -> None:
         """As `_stop`, after the `drain_delay`: unless it has begun, or others go on serving on the same sockets."""
         seconds = self._generation.config.drain_delay
-        if not seconds or self._stop_at is not None or not self._was_up or self._successor is not None:
+        serves = any(worker.is_ready for worker in self._workers())
+        if not seconds or self._stop_at is not None or not serves or self._successor is not None:
             self._stop()
             return
         log_drain_delay(seconds)

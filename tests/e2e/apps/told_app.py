@@ -1,7 +1,7 @@
 """Tells what it was told: its process, the server's address in the scope, and what a service manager has left in the environment.
 
 FAIL_FILE: fails to start while the file of that name exists. START_FILE: the start-up waits until the file of that name exists.
-GATE: a named pipe; /slow is answered when it is opened for writing.
+GATE: /slow is answered once the file of that name exists.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 
@@ -21,14 +22,16 @@ def is_told_to_fail() -> bool:
     return os.path.exists(os.environ.get("FAIL_FILE", ""))
 
 
-def may_start() -> bool:
-    return os.path.exists(os.environ.get("START_FILE", "/"))
+async def there_is(variable: str) -> None:
+    """Wait for a file. It tells nobody that it is there."""
+    path = Path(os.environ.get(variable, "/"))
+    while not path.exists():  # noqa: ASYNC110, ASYNC240
+        await asyncio.sleep(0.01)
 
 
 async def lifespan(receive: Any, send: Any) -> None:
     await receive()
-    while not may_start():  # noqa: ASYNC110  # a file tells nobody that it is there
-        await asyncio.sleep(0.01)
+    await there_is("START_FILE")
     if is_told_to_fail():
         await send({"type": "lifespan.startup.failed", "message": "told to fail"})
         return
@@ -42,7 +45,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await lifespan(receive, send)
         return
     if scope["path"] == "/slow":
-        await asyncio.get_running_loop().run_in_executor(None, lambda: open(os.environ["GATE"]).close())
+        print("slowly", flush=True)
+        await there_is("GATE")
     body = json.dumps({"pid": os.getpid(), "parent": os.getppid(), "server": scope["server"], "environment": found()}).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
