@@ -28,8 +28,9 @@ STALLED_SECONDS = 0.5
 
 
 def large(value: Any) -> Any:
-    """A parameter for `make abuse` only."""
-    return pytest.param(value, marks=pytest.mark.abuse)
+    """A parameter for `make abuse` only; a tuple is several."""
+    values = value if isinstance(value, tuple) else (value,)
+    return pytest.param(*values, marks=pytest.mark.abuse)
 
 
 @contextlib.contextmanager
