@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.binding import MODES, Listening, listening
+from e2e.binding import MODES, Listening, listening, passed_on
 from harness import DEADLINE_SECONDS, wait_until
 from server.notifications import Manager, listening_manager
 
@@ -136,6 +138,39 @@ def test_an_upgrade(mode: str, manager: Manager, tmp_path: Path) -> None:
         assert manager.hear_until("STOPPING")["STATUS"] == "Stopping"
         wait_until(lambda: not pid.exists(), "the new one has ended")
     assert manager.rest() == []
+
+
+@SUPERVISED
+@pytest.mark.parametrize("passed", [False, True])
+def test_an_upgrade_leaves_every_socket_where_it_is(mode: str, passed: bool, tmp_path: Path) -> None:
+    path, pid = tmp_path / "s", tmp_path / "pid"
+    with contextlib.ExitStack() as stack:
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        if passed:
+            unix = stack.enter_context(socket.socket(socket.AF_UNIX))
+            unix.bind(str(path))
+            unix.listen()
+            starting = passed_on(mode, {"web": tcp, "admin": unix}, "--pidfile", str(pid))
+        else:
+            binds = ("--bind", f"fd://{tcp.fileno()}", "--bind", f"unix:{path}")
+            starting = listening(mode, *binds, "--pidfile", str(pid), pass_fds=(tcp.fileno(),))
+        server = stack.enter_context(starting)
+        wait_until(pid.exists, "it is up")
+        before = server.announced(2)
+        server.server.send_signal(signal.SIGUSR2)
+        new = int(server.server.wait_for(r"Started new parent process \[(\d+)\]")[1])
+        try:
+            wait_until(pid.exists, "the new one is up")
+            # It finds the same sockets, whatever has become of the variables and descriptors that they came by.
+            assert server.announced(4) == before * 2
+            server.server.send_signal(signal.SIGTERM)
+            assert server.server.process.wait(DEADLINE_SECONDS) == 0
+            for where in (tcp.getsockname(), str(path)):
+                assert server.ask(where)["parent"] == new
+        finally:
+            os.kill(new, signal.SIGTERM)
+        wait_until(lambda: not pid.exists(), "the new one has ended")
+        assert path.exists() is passed
 
 
 @SUPERVISED

@@ -379,6 +379,27 @@ def test_a_changed_copy_of_the_default() -> None:
     assert logging.getLogger("uvicorn").handlers[0].formatter.use_colors is False  # type: ignore[union-attr]
 
 
+# -- what others are told
+
+
+@pytest.mark.parametrize("path", ["healthz", "", "/a b", "/a?b", "/a#b", "/\u00e4", "/a\n"])
+def test_health_check_paths_that_no_request_has(path: str) -> None:
+    with pytest.raises(ConfigError, match="'--health-check-path': .* is no path as it stands in a request"):
+        Config(app, health_check_path=path, log_config=None)
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/a%20b;c=d"])
+def test_health_check_paths(path: str) -> None:
+    config = Config(app, health_check_path=path, log_config=None)
+    config.load()
+    assert config.health_check_path == path
+
+
+def test_somebody_elses_protocol_class_answers_no_health_checks(caplog: pytest.LogCaptureFixture) -> None:
+    config = Config(app, http="asyncio:Protocol", health_check_path="/healthz", log_config=None)
+    assert "--health-check-path is answered by picocorn's own protocol classes" in failure(config.load, caplog)
+
+
 # -- sockets
 
 
