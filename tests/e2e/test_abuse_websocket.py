@@ -116,7 +116,7 @@ def test_half_a_million_fragments_of_one_byte(server: Served, opcode: int, count
         assert str(answer).split()[:2] == ["str" if opcode == TEXT else "bytes", str(count)]
 
 
-@pytest.mark.parametrize("size", [MIB, large(200 * MIB)])
+@pytest.mark.parametrize("size", [MIB, large(20 * MIB)])
 def test_endless_empty_fragments(server: Served, size: int) -> None:
     """No message ever comes of them, and no size either: they must cost nothing but their time."""
     piece = frame(CONTINUATION, b"", fin=False) * 10_000
@@ -199,7 +199,7 @@ def test_ping_flood_of_a_client_that_never_reads(server: Served, size: int) -> N
             assert got.opcode == PONG
 
 
-@pytest.mark.parametrize("count", [20_000, large(1_000_000)])
+@pytest.mark.parametrize("count", [20_000, large(200_000)])
 def test_ping_flood_of_a_client_that_reads(server: Served, count: int) -> None:
     with memory_bound(server, 4), server.connect() as client:
         socket_ = upgrade(client)
@@ -213,7 +213,7 @@ def test_ping_flood_of_a_client_that_reads(server: Served, count: int) -> None:
                 last = int(got.payload)
 
 
-@pytest.mark.parametrize("size", [MIB, large(500 * MIB)])
+@pytest.mark.parametrize("size", [MIB, large(50 * MIB)])
 @pytest.mark.parametrize("payload", [b"", bytes(125)], ids=["empty", "full"])
 def test_flood_of_pongs_that_nobody_asked_for(server: Served, payload: bytes, size: int) -> None:
     with memory_bound(server, 4), server.connect() as client:
@@ -237,7 +237,7 @@ def deflated(data_bytes: int, value: bytes = b"\0") -> bytes:
     return b"".join(pieces).removesuffix(b"\x00\x00\xff\xff")
 
 
-@pytest.mark.parametrize("data_bytes", [MAX_SIZE_BYTES + 1, 300 * MIB, large(4000 * MIB)])
+@pytest.mark.parametrize("data_bytes", [MAX_SIZE_BYTES + 1, 300 * MIB, large(2000 * MIB)])
 @pytest.mark.parametrize("pieces", [1, 50])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY], ids=["text", "binary"])
 def test_deflate_bomb_is_1009(server: Served, opcode: int, pieces: int, data_bytes: int) -> None:
