@@ -384,7 +384,7 @@ def test_a_changed_copy_of_the_default() -> None:
 
 @pytest.mark.parametrize("path", ["healthz", "", "/a b", "/a?b", "/a#b", "/\u00e4", "/a\n"])
 def test_health_check_paths_that_no_request_has(path: str) -> None:
-    with pytest.raises(ConfigError, match="'--health-check-path': .* is no path as it stands in a request"):
+    with pytest.raises(ConfigError, match=r"'--health-check-path': .* is no path as it stands in a request"):
         Config(app, health_check_path=path, log_config=None)
 
 

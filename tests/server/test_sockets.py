@@ -99,6 +99,16 @@ def test_unix(tmp_path: Path) -> None:
     file.remove()
 
 
+def test_unix_path_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sock, file = bind_unix("s")
+    monkeypatch.chdir("/")
+    with sock:
+        assert sock.getsockname() == "s"
+        file.remove()
+    assert not (tmp_path / "s").exists()
+
+
 def test_unix_replaces_a_socket_and_keeps_its_mode(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     first, first_file = bind_unix(path)

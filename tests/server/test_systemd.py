@@ -152,6 +152,16 @@ def test_a_manager_that_cannot_be_reached(tmp_path: Path, caplog: pytest.LogCapt
     Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready("Serving")
     assert "Cannot notify the service manager" in caplog.text
     caplog.clear()
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "later")})
+    for _ in range(3):
+        notifier.alive()
+    # Once, until it has worked again.
+    assert len(caplog.records) == 1
+    with listening_manager(str(tmp_path / "later")):
+        notifier.alive()
+    notifier.alive()
+    assert len(caplog.records) == 2
+    caplog.clear()
     notifier = Notifier({"NOTIFY_SOCKET": "vsock:2:1234"})
     assert "NOTIFY_SOCKET=vsock:2:1234: it is no Unix socket" in caplog.text
     caplog.clear()

@@ -102,7 +102,8 @@ class UnixSocketFile:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        # An application may leave the folder that it was started in.
+        self.path = os.path.abspath(path)
         status = os.stat(path)
         self._identity = (status.st_dev, status.st_ino)
 

@@ -81,6 +81,8 @@ class Notifier:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.address = variables.get("NOTIFY_SOCKET", "")
+        #: the last message did not get through, which has been told
+        self._is_cut_off = False
         self._watchdog_usec = variables.get("WATCHDOG_USEC", "")
         self.watchdog_seconds = 0.0
         meant_for = variables.get("WATCHDOG_PID", "") or str(os.getpid())
@@ -134,5 +136,8 @@ class Notifier:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
                 sock.settimeout(SEND_SECONDS if wait else 0)
                 sock.sendto("\n".join(lines).encode(), address)
+            self._is_cut_off = False
         except OSError as error:
-            logger.warning("Cannot notify the service manager: %s", error)
+            if not self._is_cut_off:
+                logger.warning("Cannot notify the service manager: %s", error)
+            self._is_cut_off = True
