@@ -28,7 +28,7 @@ cdef enum:
     LEAD = 1
     LEAD_PART = 16
     # For others to take what is left to them; between two looks whether they have.
-    PATIENCE_NANOSECONDS = 10000000
+    PATIENCE_NANOSECONDS = 25000000
     # Others that do not are busy, or stuck: they are not waited for again so soon.
     IMPATIENCE_NANOSECONDS = 1000000000
 
