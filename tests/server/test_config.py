@@ -422,3 +422,47 @@ def test_bind_socket(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         assert sock.family == socket.AF_UNIX
         assert stat.S_ISSOCK(path.stat().st_mode)
         assert caplog.messages == [f"Picocorn running on unix socket {path} (Press CTRL+C to quit)"]
+
+
+# -- processes
+
+
+@pytest.fixture
+def no_concurrency(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Without WEB_CONCURRENCY, whoever has set it."""
+    monkeypatch.delenv("WEB_CONCURRENCY", raising=False)
+    return monkeypatch
+
+
+def test_number_of_workers(no_concurrency: pytest.MonkeyPatch) -> None:
+    assert (Config(app, log_config=None).workers, Config(app, workers=3, log_config=None).workers) == (1, 3)
+    no_concurrency.setenv("WEB_CONCURRENCY", "2")
+    assert (Config(app, log_config=None).workers, Config(app, workers=3, log_config=None).workers) == (2, 3)
+    no_concurrency.setenv("WEB_CONCURRENCY", "")
+    assert Config(app, log_config=None).workers == 1
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-1", "1.5"])
+def test_a_wrong_number_of_workers_in_the_environment(value: str, no_concurrency: pytest.MonkeyPatch) -> None:
+    no_concurrency.setenv("WEB_CONCURRENCY", value)
+    with pytest.raises(ConfigError, match=f"Invalid value for WEB_CONCURRENCY: '{value}' is no number of workers"):
+        Config(app, log_config=None)
+
+
+def test_what_needs_a_supervisor(no_concurrency: pytest.MonkeyPatch) -> None:
+    def needed(**options: Any) -> bool:
+        return Config("module:app", log_config=None, **options).needs_supervisor
+
+    assert not needed()
+    assert not needed(workers=1)
+    assert needed(workers=2)
+    assert needed(limit_worker_lifetime=60)
+    assert not needed(limit_worker_lifetime=0)
+    assert needed(limit_worker_rss="1g")
+    assert needed(timeout_worker_hung=60)
+
+
+def test_a_configuration_can_be_handed_to_workers() -> None:
+    config = Config("module:app", headers=[("a", "b")], limit_worker_rss="1g", log_config=None)
+    copied = pickle.loads(pickle.dumps(config))
+    assert vars(copied) == vars(config)

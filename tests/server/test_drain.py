@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from picocorn.connection.context import ServerState
-from picocorn.server.drain import CANCEL_MESSAGE, drain
+from picocorn.server.drain import CANCEL_MESSAGE, drain, wind_down
 
 CLOSING = "Waiting for connections to close. (CTRL+C to force quit)"
 FINISHING = "Waiting for background tasks to complete. (CTRL+C to force quit)"
@@ -164,3 +164,36 @@ def test_force_ends_the_waiting_and_the_rest(log: pytest.LogCaptureFixture) -> N
 
     run(test)
     assert log.messages == [CLOSING]
+
+
+class Winding(Connection):
+    """Has something to do when the server winds down, as WebSockets have."""
+
+    def wind_down(self) -> None:
+        self._tell("wind_down")
+
+
+def test_winding_down_ends_with_the_last_connection() -> None:
+    async def main() -> None:
+        state = ServerState()
+        connection = Connection(state, "nothing")
+        winding = Winding(state, "wind_down")
+        asyncio.get_running_loop().call_later(0.02, state.connections.discard, connection)
+        await asyncio.wait_for(wind_down(state, 3600, lambda: False), 30)
+        assert state.winding_down
+        # Nobody is closed here.
+        assert (connection.told, winding.told) == ([], ["wind_down"])
+
+    asyncio.run(main())
+
+
+def test_winding_down_does_not_last_longer_than_it_may() -> None:
+    async def main() -> None:
+        state = ServerState()
+        Connection(state, "nothing")
+        await asyncio.wait_for(wind_down(state, 0.05, lambda: False), 30)
+        await asyncio.wait_for(wind_down(state, 0, lambda: False), 30)
+        await asyncio.wait_for(wind_down(state, 3600, lambda: True), 30)
+        assert state.connections
+
+    asyncio.run(main())
