@@ -21,7 +21,7 @@ def test_a_future_that_waits_and_is_woken(make_source: Any) -> None:
         assert waiter.send(None) is waiter
         assert waiter._asyncio_future_blocking is True
         waiter._asyncio_future_blocking = False
-        assert waiter._asyncio_future_blocking is None
+        assert not waiter._asyncio_future_blocking
         assert waiter.get_loop() is asyncio.get_running_loop()
         assert not waiter.done()
         for ask in (waiter.result, waiter.exception):

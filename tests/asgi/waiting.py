@@ -52,7 +52,8 @@ FACTORIES: dict[str, Any] = {
     "subclass": lambda loop, coroutine, **options: Task(coroutine, loop=loop, **options),
 }
 if sys.version_info >= (3, 12):
-    FACTORIES["eager"] = asyncio.eager_task_factory
+    # Not asyncio's own factory: uvloop hands it the option too, and it takes it from Python 3.13.3 on only.
+    FACTORIES["eager"] = lambda loop, coroutine, **options: asyncio.Task(coroutine, loop=loop, **{**options, "eager_start": True})
 
 
 async def turns(count: int = 3) -> None:

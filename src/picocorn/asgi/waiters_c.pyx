@@ -209,7 +209,7 @@ cdef class Waiter:
 
     @property
     def _asyncio_future_blocking(self):
-        """True between a step that has to wait and the task's answer to it; else None."""
+        """True between a step that has to wait and the task's answer to it; else None: `asyncio.isfuture` says no."""
         return True if self._blocking else None
 
     @_asyncio_future_blocking.setter

@@ -17,6 +17,7 @@ from typing import Any
 __all__ = ["MessageSource", "Waiter"]
 
 # What becomes of a waiter. WAITING: a task has been given it, and it stands in its source's chain. WOKEN: it will look again.
+# From there on it is done, in the words of futures.
 NEW = 0
 WAITING = 1
 WOKEN = 2
@@ -95,16 +96,26 @@ class MessageSource:
 class Waiter:
     """One `receive`: a coroutine to whoever awaits it or makes a task of it, and the future that its task then waits for.
 
-    To be both, it shows `_asyncio_future_blocking` only in the moment in which a task asks for it; `asyncio.isfuture` says no.
+    It is a future only to the task that it gives itself to, by `_asyncio_future_blocking`: None until then, True when it is
+    given, and what the task makes of it. `asyncio.isfuture` says no to one that nobody has awaited yet.
     """
 
-    __slots__ = ("_blocking", "_callbacks", "_cancel_message", "_loop", "_next", "_place", "_source", "_state")
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_callbacks",
+        "_cancel_message",
+        "_loop",
+        "_next",
+        "_place",
+        "_source",
+        "_state",
+    )
 
     def __init__(self, source: MessageSource) -> None:
+        self._asyncio_future_blocking: bool | None = None
         self._source: MessageSource | None = source
         self._state = NEW
-        self._blocking = False
-        self._callbacks: list[_Callback] = []
+        self._callbacks: list[_Callback] | None = None
         self._loop: Any = None
         self._next: Waiter | None = None
         self._place = 0
@@ -120,21 +131,22 @@ class Waiter:
         return self
 
     def __next__(self) -> Any:
-        return self.send(None)
-
-    def send(self, value: Any) -> Any:
-        """One step: raise StopIteration with a message, or give this object to wait for."""
         state, source = self._state, self._source
         if source is None or (state != NEW and state != WOKEN):
             return self._refuse_step()
         if source.has_message():
-            self._finish()
+            self._state = FINISHED
+            self._source = None
             raise StopIteration(source.take_message())
         self._loop = asyncio.get_running_loop()
         self._state = WAITING
-        self._blocking = True
+        self._asyncio_future_blocking = True
         source._add(self)
         return self
+
+    def send(self, value: Any) -> Any:
+        """One step: raise StopIteration with a message, or give this object to wait for."""
+        return self.__next__()
 
     def throw(
         self,
@@ -192,18 +204,9 @@ class Waiter:
             source._remove(self)
         self._state = FINISHED
         self._source = None
-        self._callbacks = []
+        self._callbacks = None
 
     # -- the future
-
-    @property
-    def _asyncio_future_blocking(self) -> bool | None:
-        """True between a step that has to wait and the task's answer to it; else None."""
-        return True if self._blocking else None
-
-    @_asyncio_future_blocking.setter
-    def _asyncio_future_blocking(self, value: bool) -> None:
-        self._blocking = value
 
     def get_loop(self) -> Any:
         """The event loop it waits in."""
@@ -211,7 +214,7 @@ class Waiter:
 
     def done(self) -> bool:
         """Whether there is no need to wait any more."""
-        return self._state not in (NEW, WAITING)
+        return self._state > WAITING
 
     def cancelled(self) -> bool:
         """Whether waiting was cancelled."""
@@ -219,9 +222,11 @@ class Waiter:
 
     def result(self) -> None:
         """None once it is woken: the message comes with the next step. Raises InvalidStateError before, or CancelledError."""
+        if self._state == WOKEN:
+            return
         if self._state == CANCELLED:
             raise self._cancelled_error()
-        if not self.done():
+        if self._state != FINISHED:
             raise asyncio.InvalidStateError("Result is not set.")
 
     def exception(self) -> None:
@@ -232,16 +237,19 @@ class Waiter:
         """Have `fn(self)` called in `context` once there is no need to wait any more."""
         if context is None:
             context = contextvars.copy_context()
-        if self.done():
+        if self._state > WAITING:
             self._loop.call_soon(fn, self, context=context)
+        elif self._callbacks is None:
+            self._callbacks = [(fn, context)]
         else:
             self._callbacks.append((fn, context))
 
     def remove_done_callback(self, fn: Callable[[Waiter], object]) -> int:
         """Take back `fn`. Returns how often it stood there."""
-        before = len(self._callbacks)
-        self._callbacks = [callback for callback in self._callbacks if callback[0] != fn]
-        return before - len(self._callbacks)
+        callbacks = self._callbacks or []
+        left = [callback for callback in callbacks if callback[0] != fn]
+        self._callbacks = left or None
+        return len(callbacks) - len(left)
 
     def cancel(self, msg: Any = None) -> bool:
         """Stop waiting; the task hears of it in a later turn of the loop. Returns False when it is woken already."""
@@ -261,8 +269,8 @@ class Waiter:
 
     def _schedule(self) -> None:
         callbacks = self._callbacks
-        self._callbacks = []
-        for callback, context in callbacks:
+        self._callbacks = None
+        for callback, context in callbacks or ():
             self._loop.call_soon(callback, self, context=context)
 
     # -- waking
@@ -271,20 +279,22 @@ class Waiter:
         """Have the task go on: now if it can, else in a later turn. The source has taken this out of its chain."""
         self._state = WOKEN
         callbacks = self._callbacks
-        if len(callbacks) != 1 or not self._may_run_now():
+        loop = self._loop
+        if (
+            callbacks is None
+            or len(callbacks) > 1
+            or asyncio._get_running_loop() is not loop
+            or asyncio.current_task(loop) is not None
+        ):
             self._schedule()
             return
-        callback, context = callbacks[0]
-        self._callbacks = []
+        ((callback, context),) = callbacks
+        self._callbacks = None
         try:
             context.run(self._run, callback)
         except RuntimeError:
             # `_run` lets none through, so the context is in use: something that the task has left in the loop has led here.
             self._loop.call_soon(callback, self, context=context)
-
-    def _may_run_now(self) -> bool:
-        loop = self._loop
-        return asyncio._get_running_loop() is loop and asyncio.current_task(loop) is None
 
     def _run(self, callback: Callable[[Waiter], object]) -> None:
         try:
