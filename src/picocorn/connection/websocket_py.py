@@ -249,6 +249,9 @@ class WebSocketSession(WebSocketWire):
         """See WebSocketWire."""
         if self._state == OPEN:
             self._start_closing(code, reason)
+        else:
+            # Closed while the fields of its accept were looked at: there is no frame before the handshake.
+            self.reject(403)
 
     def reject(self, status: int) -> None:
         """See WebSocketWire."""
@@ -260,9 +263,11 @@ class WebSocketSession(WebSocketWire):
 
     def write_response_head(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
         """See WebSocketWire."""
-        if self._state != CONNECTING and self._state != DENYING:
+        fields = _pairs(headers)
+        # The application may have answered while they were looked at.
+        if self._state != CONNECTING:
             raise ClientDisconnected("The client has disconnected.")
-        self._carrier.write_head(status, headers, False)
+        self._carrier.write_head(status, fields, False)
         self._state = DENYING
         self._status = status
         # What has come is no request, and will be no WebSocket any more.
@@ -521,12 +526,17 @@ class WebSocketSession(WebSocketWire):
             )
 
 
-def _fields(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, bytes]]:
-    """The application's fields as a list. Raises LocalProtocolError for those that are the server's to send."""
+def _pairs(headers: Iterable[Iterable[bytes]]) -> list[Any]:
+    """The application's fields as a list, so that its code runs now and not later. What is no pair is the writer's to refuse."""
     try:
-        fields: list[Any] = [tuple(field) for field in headers]
+        return [tuple(field) for field in headers]
     except TypeError as error:
         raise LocalProtocolError(f"headers are not an iterable of pairs of bytes: {headers!r}") from error
+
+
+def _fields(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, bytes]]:
+    """The application's fields as a list. Raises LocalProtocolError for those that are the server's to send."""
+    fields = _pairs(headers)
     for field in fields:
         # What is no field stays, for the writer to refuse.
         if len(field) == 2 and isinstance(field[0], bytes) and field[0].lower() in SERVERS_FIELDS:
