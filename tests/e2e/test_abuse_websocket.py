@@ -39,8 +39,9 @@ DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits
 
 @pytest.fixture(scope="module")
 def server(body: str) -> Iterator[Served]:
-    """Default settings, but for the handshake's timeouts."""
-    with serving("websocket_app", "--no-access-log", "--timeout-request-header", "1", body=body) as server:
+    """No keep-alive pings: however long an attack takes, what the server says is an answer to it."""
+    options = ("--timeout-request-header", "1", "--ws-ping-interval", "0")
+    with serving("websocket_app", "--no-access-log", *options, body=body) as server:
         yield server
 
 
@@ -289,7 +290,7 @@ def test_compressed_frame_where_it_was_not_agreed_on(server: Served) -> None:
 # -- never read
 
 
-@pytest.mark.parametrize(("size", "count"), [(65536, 5), (1000, 5), large((65536, 100)), large((1000, 100)), large((10, 5))])
+@pytest.mark.parametrize(("size", "count"), [(65536, 5), (1000, 5), large((65536, 30)), large((1000, 30)), large((10, 5))])
 @pytest.mark.parametrize("deflate", [b"X: y", DEFLATE], ids=["plain", "deflate"])
 def test_reader_that_never_reads(server: Served, deflate: bytes, size: int, count: int) -> None:
     sent_before = seen(server, "poured bytes")

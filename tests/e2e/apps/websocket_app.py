@@ -235,7 +235,7 @@ async def hesitate(session: Session) -> None:
 async def torrent(session: Session) -> None:
     """Sends ?size= bytes ?count= times (for ever by default) and waits for nothing but `send`.
 
-    ?random= ones, always new. ?yield= lets go of the loop now and then, as most applications do.
+    ?random= ones, always new. ?yield= lets go of the loop after each, as most applications do.
     """
     await session.accept()
     size = int(session.query.get("size", "65536"))
@@ -247,7 +247,7 @@ async def torrent(session: Session) -> None:
             await session.send(os.urandom(size) if "random" in session.query else piece)
             seen["poured bytes"] += size
             left -= 1
-            if "yield" in session.query and not left % 10:
+            if "yield" in session.query:
                 await asyncio.sleep(0)
         while await session.receive() is not None:
             pass
