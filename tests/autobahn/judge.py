@@ -90,9 +90,7 @@ def read_outcomes(testee: str, cases: Sequence[str], reports: Path) -> list[Outc
             outcomes.append(Outcome(testee, case, MISSING, MISSING))
             continue
         report = (reports / entry["reportfile"]).with_suffix(".json")
-        outcomes.append(
-            Outcome(testee, case, entry["behavior"], entry["behaviorClose"], (entry["duration"] or 0) / 1000, report)
-        )
+        outcomes.append(Outcome(testee, case, entry["behavior"], entry["behaviorClose"], (entry["duration"] or 0) / 1000, report))
     return outcomes
 
 

@@ -64,9 +64,7 @@ def find_python27() -> str:
             continue
         if asked.returncode == 0:
             return candidate
-    raise SuiteMissing(
-        "no Python 2.7 found, and the Autobahn test suite runs on no other: pyenv install 2.7.18, or set PYTHON27"
-    )
+    raise SuiteMissing("no Python 2.7 found, and the Autobahn test suite runs on no other: pyenv install 2.7.18, or set PYTHON27")
 
 
 def _checked(command: Sequence[str | Path], log: Path, what: str, **environ: str) -> None:
