@@ -452,6 +452,23 @@ def test_what_is_logged(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_what_is_logged_obeys_no_client(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "picocorn.error")
+
+    @bench
+    async def _(bench: Any) -> None:
+        for answer in ("websocket.accept", "websocket.close"):
+            puppet = Puppet()
+            peer = asked(bench, puppet, b"X-Forwarded-For: \x9b31m\x85forged", trusted_hosts=TrustedHosts("10.0.0.1"))
+            await peer.settle()
+            await puppet.send({"type": answer})
+
+    assert caplog.messages == [
+        '\\x9b31m\\x85forged:0 - "WebSocket /" [accepted]',
+        '\\x9b31m\\x85forged:0 - "WebSocket /" 403',
+    ]
+
+
 def test_a_scope_that_cannot_be_logged(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "picocorn.error")
 

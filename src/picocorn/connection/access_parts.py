@@ -1,4 +1,4 @@
-"""What a line of the access log tells of a request, as text that is safe to print. Knows scopes, no `logging`."""
+"""What a line of a log tells of a request or a WebSocket, as text that is safe to print. Knows scopes, no `logging`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from .addresses import get_client_addr, get_path_with_query_string
 
-__all__ = ["request_parts"]
+__all__ = ["client_and_path", "request_parts"]
 
 
 def _printable(text: str) -> str:
@@ -14,8 +14,8 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def request_parts(scope: dict[str, Any]) -> tuple[str, str, str, str]:
-    """(client_addr, method, path, http_version) of a request, as uvicorn's log records have them."""
+def client_and_path(scope: dict[str, Any]) -> tuple[str, str]:
+    """(client_addr, path) of a request or a WebSocket; the path with its query."""
     client = get_client_addr(scope)
     if not client.isprintable():
         # From X-Forwarded-For, which may hold any byte above 0x7F: 0x9B starts a terminal sequence.
@@ -23,4 +23,10 @@ def request_parts(scope: dict[str, Any]) -> tuple[str, str, str, str]:
     path = get_path_with_query_string(scope)
     if not path.isprintable():
         path = _printable(path)
+    return client, path
+
+
+def request_parts(scope: dict[str, Any]) -> tuple[str, str, str, str]:
+    """(client_addr, method, path, http_version) of a request, as uvicorn's log records have them."""
+    client, path = client_and_path(scope)
     return client, scope["method"], path, scope["http_version"]

@@ -20,7 +20,7 @@ from ..base.limits import HIGH_WATER_BYTES
 from ..websocket.connection_py import WebSocketConnection
 from ..websocket.deflate import negotiate
 from ..websocket.opcodes import ABNORMAL_CLOSURE, BINARY, CLOSE, INTERNAL_ERROR, NEED_DATA, PING, SERVICE_RESTART, TEXT
-from .addresses import get_client_addr, get_path_with_query_string
+from .access_parts import client_and_path
 from .carrier_py import Carrier
 from .context_py import ConnectionContext
 from .deadlines import CLOSE_HANDSHAKE, SILENCE
@@ -514,7 +514,7 @@ class WebSocketSession(WebSocketWire):
         if cycle is None or not logger.isEnabledFor(logging.INFO):
             return
         try:
-            client, path = get_client_addr(cycle.scope), get_path_with_query_string(cycle.scope)
+            client, path = client_and_path(cycle.scope)
             if status:
                 logger.info('%s - "WebSocket %s" %d', client, path, status)
             else:
