@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picocorn.connection import access_log, access_log_py
@@ -79,6 +79,7 @@ SCOPES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(scopes=st.lists(st.tuples(SCOPES, st.one_of(st.sampled_from([200, 404, 500]), st.integers(100, 999))), min_size=1),
        colours=st.booleans(), encoding=st.sampled_from(["utf-8", "ascii", "latin-1", "utf-16"]),
        errors=st.sampled_from(["backslashreplace", "replace", "strict"]))  # fmt: skip

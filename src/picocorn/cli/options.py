@@ -43,7 +43,7 @@ class _Value(click.ParamType):  # type: ignore[type-arg]  # generic in new versi
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """What stands for the value in help."""
         choices = self._details.choices
-        if not choices:
+        if not choices or self._details.metavar:
             return self.name
         return f"[{'|'.join(choices)}{'|MODULE:ATTRIBUTE' if self._details.importable else ''}]"
 

@@ -145,6 +145,8 @@ class Settings:
         metadata=about(
             choices=WS_CHOICES,
             importable=True,
+            # The others are other names for these; a line of help has 80 columns.
+            metavar="[auto|none|native|pure|MODULE:ATTRIBUTE]",
             group="WebSocket",
             help="WebSocket implementation: auto is as http, none serves upgrade requests as plain HTTP; websockets, "
             "websockets-sansio and wsproto mean native, native and pure; an import string names a protocol class.",
