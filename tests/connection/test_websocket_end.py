@@ -365,6 +365,22 @@ def test_a_paused_reader_cannot_see_pongs(bench: Any) -> None:
         assert peer.transport.ended
 
 
+def test_who_takes_nothing_is_not_kept_by_what_it_has_sent(bench: Any) -> None:
+    """Reading is paused because the application waits for this very client, which could go on like that for ever."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        peer = await opened(bench, echo)
+        peer.transport.stuck = True
+        while peer.transport.reading:
+            peer.send(frame(BINARY, bytes(HIGH_WATER_BYTES // 2)))
+            await peer.settle()
+        await bench.advance(PING_SECONDS + 2 * SILENCE_SECONDS)
+        assert peer.transport.ended
+        await bench.advance(STALLED_SECONDS + LINGER_SECONDS + 2 * LATE_SECONDS)
+        assert peer.transport.lost
+
+
 def test_who_takes_what_waits_for_it_is_alive(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:

@@ -485,8 +485,9 @@ class WebSocketSession(WebSocketWire):
         # Whoever takes what waits for it is alive, and has our ping only behind that.
         if self._received or (self._unsent_bytes and unsent_bytes != self._unsent_bytes):
             self._waiting_seconds = -1.0
-        elif self._waiting_seconds >= 0 and not self._held:
-            # While reading is paused no pong can be seen, so that time does not count.
+        elif self._waiting_seconds >= 0 and (not self._held or carrier.is_blocked()):
+            # While reading is paused no pong can be seen, so that time does not count; unless it is the peer that keeps us from
+            # going on: it has taken nothing of what is there for it.
             self._waiting_seconds += self._step_seconds
             if 0 < limits.ping_timeout_seconds <= self._waiting_seconds:
                 self._fail(INTERNAL_ERROR, "keepalive ping timeout")
