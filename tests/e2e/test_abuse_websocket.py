@@ -238,7 +238,7 @@ def deflated(data_bytes: int, value: bytes = b"\0") -> bytes:
     return b"".join(pieces).removesuffix(b"\x00\x00\xff\xff")
 
 
-@pytest.mark.parametrize("data_bytes", [MAX_SIZE_BYTES + 1, 300 * MIB, large(2000 * MIB)])
+@pytest.mark.parametrize("data_bytes", [MAX_SIZE_BYTES + 1, 100 * MIB, large(2000 * MIB)])
 @pytest.mark.parametrize("pieces", [1, 50])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY], ids=["text", "binary"])
 def test_deflate_bomb_is_1009(server: Served, opcode: int, pieces: int, data_bytes: int) -> None:
