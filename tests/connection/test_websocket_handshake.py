@@ -222,7 +222,8 @@ def test_what_comes_before_the_accept_is_held_and_bounded(bench: Any) -> None:
         peer = asked(bench, puppet, behind=frame(BINARY, bytes(HIGH_WATER_BYTES - 100)))
         await peer.settle()
         assert peer.transport.reading
-        peer.send(frame(BINARY, b"x" * 200))
+        late = frame(BINARY, b"x" * 200)
+        peer.send(late[:1], late[1:2], late[2:])
         assert not peer.transport.reading
         await puppet.accept()
         assert await puppet.hear() == bytes(HIGH_WATER_BYTES - 100)

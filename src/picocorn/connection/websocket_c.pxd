@@ -35,8 +35,7 @@ cdef class WebSocketSession(WebSocketWire):
     cdef ConnectionContext _context
     cdef WebSocketConnection _conn
     cdef WebSocketCycle _cycle
-    cdef list _early
-    cdef Py_ssize_t _early_bytes
+    cdef bytearray _early
     cdef list _extension_offers
     cdef list _subprotocols
     cdef bytes _pong
@@ -65,7 +64,7 @@ cdef class WebSocketSession(WebSocketWire):
     cpdef object on_deadline(self, int kind)
     cpdef object shutdown(self)
     cpdef object disconnect(self)
-    @cython.locals(context=ConnectionContext, conn=WebSocketConnection, fields=list, offered=list, early=list, data=bytes)
+    @cython.locals(context=ConnectionContext, conn=WebSocketConnection, fields=list, offered=list, early=bytearray)
     cpdef object accept(self, object subprotocol, object headers)
     @cython.locals(conn=WebSocketConnection)
     cpdef bint send_message(self, object data) except -1
@@ -86,7 +85,7 @@ cdef class WebSocketSession(WebSocketWire):
     @cython.locals(queued=Py_ssize_t)
     cdef bint _is_still_taking(self, WebSocketCycle cycle) except -1
     cdef object _schedule_pump(self)
-    @cython.locals(early=list)
+    @cython.locals(early=bytearray)
     cdef object _keep(self, bytes data)
     cdef object _hold(self, bint held)
     cdef object _answer_ping(self, WebSocketConnection conn, bytes payload)

@@ -14,7 +14,6 @@ from ..asgi.websocket_scope import websocket_scope
 from ..websocket.handshake import accept_value
 from .context_py import ConnectionContext
 from .deadlines import LINGER, NO_DEADLINE
-from .lingering import make_close_a_reset
 from .stream_py import StreamConnection
 from .websocket_py import WebSocketSession
 
@@ -171,14 +170,10 @@ class WebSocketProtocol(StreamConnection):
 
     def fail(self) -> None:
         """See Wire."""
-        if self.transport is None:
-            return
         if self._conn.discard_head():
             self.reject(500)
         else:
-            # Never a clean end for a broken response: the client must be able to tell (ASGI C7).
-            if self._conn.ends_by_close():
-                make_close_a_reset(self.transport)
+            # Never a clean end for a broken response (ASGI C7). A handshake is HTTP/1.1, so none ends by the close alone.
             self.abort()
 
     # -- Carrier: frames

@@ -71,7 +71,6 @@ class WebSocketSession(WebSocketWire):
         "_context",
         "_cycle",
         "_early",
-        "_early_bytes",
         "_eof",
         "_extension_offers",
         "_held",
@@ -102,8 +101,7 @@ class WebSocketSession(WebSocketWire):
         #: there from the start until the carrier is lost
         self._cycle: WebSocketCycle | None = None
         #: what came before the accept
-        self._early: list[bytes] | None = None
-        self._early_bytes = 0
+        self._early: bytearray | None = None
         #: the peer will send nothing more
         self._eof = False
         #: reading is paused, because input is held that the application has no room for yet
@@ -229,8 +227,7 @@ class WebSocketSession(WebSocketWire):
         early = self._early
         if early is not None:
             self._early = None
-            for data in early:
-                conn.feed(data)
+            conn.feed(bytes(early))
             # Not from here: the application is inside its `send`.
             self._schedule_pump()
         self._to_ping_seconds = limits.ping_interval_seconds
@@ -391,10 +388,10 @@ class WebSocketSession(WebSocketWire):
             return
         early = self._early
         if early is None:
-            early = self._early = []
-        early.append(data)
-        self._early_bytes += len(data)
-        self._hold(self._early_bytes > HIGH_WATER_BYTES)
+            # Not a list of pieces: of single bytes it would be forty times as large.
+            early = self._early = bytearray()
+        early += data
+        self._hold(len(early) > HIGH_WATER_BYTES)
 
     def _hold(self, held: bool) -> None:
         """Read no more while input waits for the application, or again."""
