@@ -12,6 +12,7 @@ import pytest
 from asgi.cycles import run
 from asgi.waiting import turns
 from asgi.websockets import ACCEPT, CLOSE, CONNECT, body, closed, lost, opened, received, sent, start, text
+from ids import shown
 from picocorn.base.errors import ClientDisconnected, LocalProtocolError
 
 # -- send: W6, W9, W10 --------------------------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ class Text(str):
         ({"bytes": memoryview(b"xaxbx")[1::2]}, b"ab"),
         ({"bytes": Bytes(b"ab")}, b"ab"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_w6_a_message(make_websocket: Any, message: dict[str, Any], data: Any) -> None:
     assert sent(opened(make_websocket()), {"type": "websocket.send", **message}) == [("message", data)]
@@ -65,7 +66,7 @@ def test_w6_a_message(make_websocket: Any, message: dict[str, Any], data: Any) -
         ({"bytes": [1]}, "bytes in 'bytes', not list"),
         ({"bytes": 5}, "bytes in 'bytes', not int"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_w6_anything_else_raises(make_websocket: Any, message: dict[str, Any], words: str) -> None:
     cycle = opened(make_websocket())
@@ -176,7 +177,7 @@ def test_w10_a_send_that_waits_while_the_websocket_ends(make_websocket: Any, end
         ({"code": 4999, "reason": "why"}, 4999, "why"),
         ({"code": 3000, "reason": "ü" * 200}, 3000, "ü" * 200),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_w9_close(make_websocket: Any, message: dict[str, Any], code: int, reason: str) -> None:
     cycle = opened(make_websocket())
@@ -193,7 +194,7 @@ def test_w9_close(make_websocket: Any, message: dict[str, Any], code: int, reaso
         {"reason": 5},
         {"reason": "\ud800"},
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_w9_what_may_not_be_sent_changes_nothing(make_websocket: Any, message: dict[str, Any]) -> None:
     cycle = opened(make_websocket())
@@ -363,14 +364,14 @@ def test_x1_a_peer_that_is_lost_on_the_way(make_websocket: Any, waiting: bool) -
 # -- wrong messages: C5, C6 ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("message", [None, b"", [], "websocket.accept", 5], ids=repr)
+@pytest.mark.parametrize("message", [None, b"", [], "websocket.accept", 5], ids=shown)
 def test_c5_what_is_no_dict(make_websocket: Any, message: Any) -> None:
     with pytest.raises(LocalProtocolError, match="An ASGI message is a dict"):
         make_websocket().send(message)
 
 
 @pytest.mark.parametrize(
-    "message", [{}, {"type": None}, {"type": []}, {"type": "nope"}, {"type": "http.response.start"}, text("a"), body()], ids=repr
+    "message", [{}, {"type": None}, {"type": []}, {"type": "nope"}, {"type": "http.response.start"}, text("a"), body()], ids=shown
 )
 def test_c5_wrong_first_message(make_websocket: Any, message: Any) -> None:
     cycle = make_websocket()
@@ -380,7 +381,7 @@ def test_c5_wrong_first_message(make_websocket: Any, message: Any) -> None:
     assert sent(cycle, ACCEPT) == [("accept", None, [])]
 
 
-@pytest.mark.parametrize("message", [{}, {"type": ()}, ACCEPT, start(), body(), {"type": "http.response.body"}], ids=repr)
+@pytest.mark.parametrize("message", [{}, {"type": ()}, ACCEPT, start(), body(), {"type": "http.response.body"}], ids=shown)
 def test_c5_wrong_message_once_open(make_websocket: Any, message: Any) -> None:
     cycle = opened(make_websocket())
     with pytest.raises(LocalProtocolError, match=r"Expected ASGI message 'websocket\.send' or 'websocket\.close', but got"):

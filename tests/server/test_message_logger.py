@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ids import shown
 from picocorn.server.message_logger import MessageLoggerMiddleware
 
 
@@ -79,7 +80,7 @@ def test_messages_without_their_contents(caplog: pytest.LogCaptureFixture) -> No
         (None, "<NoneType>"),
         ("secret", "<str>"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_each_kind_of_message(caplog: pytest.LogCaptureFixture, message: Any, shown: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
