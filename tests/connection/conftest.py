@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,19 @@ from picocorn.base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES, HTTP1Limits
 __all__ = ["Bench", "ClockLoop", "FakeTransport"]
 
 STEP_SECONDS = 0.25
+
+
+@contextlib.contextmanager
+def between_tasks(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """As in a callback of the loop, which is where input comes from: with the test's own task out of the way."""
+    task: Any = asyncio.current_task(loop)
+    if task is not None:
+        asyncio.tasks._leave_task(loop, task)
+    try:
+        yield
+    finally:
+        if task is not None:
+            asyncio.tasks._enter_task(loop, task)
 
 
 class ClockLoop(asyncio.SelectorEventLoop):
@@ -152,12 +166,14 @@ class Connection:
                 break
             assert self.transport.reading, "data for a connection that does not read"
             if not self.transport.closing:
-                self.protocol.data_received(piece)
+                with between_tasks(self.bench.loop):
+                    self.protocol.data_received(piece)
         return self
 
     def half_close(self) -> bool:
         """The client's FIN arrives."""
-        keeps_open = bool(self.protocol.eof_received())
+        with between_tasks(self.bench.loop):
+            keeps_open = bool(self.protocol.eof_received())
         if not keeps_open:
             self.transport.close()
         return keeps_open

@@ -31,7 +31,6 @@ cdef class HTTPCycle(Cycle):
     cdef bint _file_sent
     cdef bint _told_disconnect
     cdef list _trailers
-    cdef list _waiters
 
     cdef object _open(self, Wire wire, dict scope, bint is_head)
     @cython.locals(chunks=list)
@@ -39,14 +38,14 @@ cdef class HTTPCycle(Cycle):
     cpdef object feed_end(self)
     cpdef object feed_eof(self)
     cpdef object disconnect(self)
-    cpdef object wake(self)
     cpdef object application_returned(self, object result)
     cpdef bint application_raised(self, object error) except -1
     cpdef object receive(self)
     @cython.locals(state=int, event=dict)
     cpdef object send(self, object message)
+    cpdef bint has_message(self) except -1
     @cython.locals(chunks=list, size=Py_ssize_t, more_body=bint)
-    cdef dict _next_message(self)
+    cpdef object take_message(self)
     @cython.locals(trailers=bint)
     cdef object _send_start(self, dict message)
     cdef object _send_body(self, dict message)

@@ -15,7 +15,7 @@ from typing import Any
 from ..base.errors import ClientDisconnected, LocalProtocolError
 from .awaitables_py import DONE, ready
 from .cycle_py import Cycle
-from .disconnects import says_disconnected
+from .disconnects import says_abandoned, says_disconnected
 from .files import send_opened_file, send_path
 from .wire_py import Wire
 
@@ -55,7 +55,6 @@ class HTTPCycle(Cycle):
         "_request_sent",
         "_told_disconnect",
         "_trailers",
-        "_waiters",
         "body_bytes",
         "body_complete",
         "disconnected",
@@ -90,7 +89,8 @@ class HTTPCycle(Cycle):
         self._file_sent = False
         self._told_disconnect = False
         self._trailers: list[Iterable[bytes]] | None = None
-        self._waiters: list[asyncio.Future[None]] | None = None
+        self._first_waiter = None
+        self._last_place = 0
 
     # -- called by the connection
 
@@ -118,15 +118,6 @@ class HTTPCycle(Cycle):
             self.disconnected = True
             self.wake()
 
-    def wake(self) -> None:
-        """Let every waiting `receive` look again."""
-        waiters = self._waiters
-        if waiters is not None:
-            self._waiters = None
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-
     # -- called by the application's task
 
     def application_returned(self, result: Any) -> None:
@@ -147,8 +138,7 @@ class HTTPCycle(Cycle):
         if isinstance(error, asyncio.CancelledError):
             self._end_unfinished()
             return True
-        if isinstance(error, GeneratorExit) and not _is_loop_running():
-            # The event loop was dropped with this request in it: there is nobody left to tell.
+        if says_abandoned(error):
             return True
         if not (self.disconnected and says_disconnected(error)):
             # ASGI C8: the error that send() raised is no error of the application's.
@@ -160,11 +150,10 @@ class HTTPCycle(Cycle):
 
     def receive(self) -> Awaitable[dict[str, Any]]:
         """ASGI `receive`: `http.request` until the content has been handed over, then `http.disconnect`."""
-        message = self._next_message()
-        if message is not None:
-            return ready(message)
+        if self.has_message():
+            return ready(self.take_message())
         self.wire.request_body()
-        return self._receive_later()
+        return self.wait()
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """ASGI `send`. Raises LocalProtocolError for a wrong message, ClientDisconnected when the client has gone."""
@@ -200,7 +189,18 @@ class HTTPCycle(Cycle):
 
     # -- receive
 
-    def _next_message(self) -> dict[str, Any] | None:
+    def has_message(self) -> bool:
+        """See MessageSource."""
+        return (
+            self._chunks is not None
+            or (self.body_complete and not self._request_sent)
+            or self.disconnected
+            or self.eof
+            or self.state == COMPLETE
+        )
+
+    def take_message(self) -> dict[str, Any]:
+        """See MessageSource."""
         if self.state == COMPLETE:
             return {"type": "http.disconnect"}
         if self.disconnected and not self.body_complete:
@@ -217,26 +217,9 @@ class HTTPCycle(Cycle):
             if size:
                 self.wire.consume(size)
             return {"type": "http.request", "body": body, "more_body": more_body}
-        if self.disconnected or self.eof:
-            self._told_disconnect = True
-            return {"type": "http.disconnect"}
-        return None
-
-    async def _receive_later(self) -> dict[str, Any]:
-        while True:
-            message = self._next_message()
-            if message is not None:
-                return message
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waiters = self._waiters
-            if waiters is None:
-                waiters = self._waiters = []
-            waiters.append(waiter)
-            try:
-                await waiter
-            finally:
-                # Frameworks that poll for the disconnect cancel this again and again.
-                waiters.remove(waiter)
+        # The client has gone, or will send nothing more.
+        self._told_disconnect = True
+        return {"type": "http.disconnect"}
 
     # -- send
 
@@ -366,11 +349,3 @@ def new_cycle(wire: Wire, scope: dict[str, Any], is_head: bool) -> HTTPCycle:
     cycle = HTTPCycle.__new__(HTTPCycle)
     cycle._open(wire, scope, is_head)
     return cycle
-
-
-def _is_loop_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -38,6 +38,8 @@ cdef class HTTP1Protocol(StreamConnection):
     cdef bint _step(self) except -1
     @cython.locals(head=RequestHead, context=ConnectionContext, scope=dict)
     cdef object _begin_request(self)
+    @cython.locals(held_bytes=Py_ssize_t, was_complete=bint)
+    cdef bint _wake(self, HTTPCycle cycle, HTTP1Connection conn) except -1
     @cython.locals(context=ConnectionContext, scope=dict)
     cdef dict _scope(self, RequestHead head)
     @cython.locals(conn=HTTP1Connection, state=ServerState, may_stay=bint)

@@ -3,8 +3,8 @@
 Knows asyncio, the sans-IO `HTTP1Connection` and the ASGI cycle; knows no server, no command line and not which kind of
 transport carries it. The text is compiled a second time as `http1_c`.
 
-Application code runs inside `pump` (tasks start eagerly), inside `receive` and inside `send`. So every method settles its own
-state before it calls out, and looks again afterwards.
+Application code runs inside `pump` (tasks start eagerly, and go on where they are woken), inside `receive` and inside `send`. So
+every method settles its own state before it calls out, and looks again afterwards.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class HTTP1Protocol(StreamConnection):
             return True
         cycle.feed_eof()
         # TLS has no half-close: asyncio would only warn at a true answer.
-        return bool(self.transport.can_write_eof())
+        return bool(transport.can_write_eof())
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone, for whatever reason."""
@@ -199,8 +199,14 @@ class HTTP1Protocol(StreamConnection):
             self._start(cycle)
             return True
         if cycle.body_bytes or cycle.body_complete:
-            cycle.wake()
+            return self._wake(cycle, conn)
         return False
+
+    def _wake(self, cycle: HTTPCycle, conn: HTTP1Connection) -> bool:
+        """Let the application have what there is. Returns True when that has made room for more, or ended the response."""
+        held_bytes, was_complete = cycle.body_bytes, conn.response_complete
+        cycle.wake()
+        return cycle.body_bytes != held_bytes or conn.response_complete != was_complete
 
     def _begin_request(self) -> None:
         head = self._conn.parser.head
