@@ -266,6 +266,8 @@ class Load:
     def __init__(self, port: int, **clients: int) -> None:
         options = [word for kind, count in clients.items() for word in (f"--{kind.replace('_', '-')}", str(count))]
         self.clients = sum(clients.values())
+        #: when the server was told to end: what clients begin later there is nobody to answer
+        self.told_at = float("inf")
         self.process = subprocess.Popen(
             [sys.executable, __file__, f"127.0.0.1:{port}", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

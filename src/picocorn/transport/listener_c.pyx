@@ -24,8 +24,8 @@ cdef enum:
     ACCEPTS_PER_TURN = 16
     # And before the socket is closed: more than that are not waiting, they keep coming.
     LAST_ACCEPTS = 4096
-    # Connections that this process may be ahead of the one with the fewest: one, and a part of that one's number.
-    LEAD = 1
+    # Connections that this process may be ahead of the one with the fewest: so many, and a part of that one's number.
+    LEAD = 2
     LEAD_PART = 16
     # For others to take what is left to them; between two looks whether they have.
     PATIENCE_NANOSECONDS = 25000000
@@ -149,7 +149,8 @@ cdef class Listener(Watcher):
             other = connections[number]
             if other < least and other >= 0:
                 least = other
-        if own <= least + LEAD + least // LEAD_PART:
+        least += LEAD + least // LEAD_PART
+        if own < least:
             self.left_since_ns = 0
             return False
         cdef int64_t now = now_nanoseconds()
@@ -161,12 +162,22 @@ cdef class Listener(Watcher):
             self.left_since_ns = 0
             self.impatient_until_ns = now + IMPATIENCE_NANOSECONDS
             return False
+        # When connections are short it is soon not ahead any more: then nobody waits.
+        self.poller.look_again_at = least - 1
         return True
 
     cdef int leave_to_others(self) except -1:
         """Look away for a moment: epoll would report the connection again at once."""
         self.unwatch()
         self.retry = self.poller.loop.call_later(LEAVE_SECONDS, self._accept_again)
+        self.poller.looking_away = self
+        return 0
+
+    cdef int look_again(self) except -1:
+        self.poller.looking_away = None
+        if self.retry is not None:
+            self.retry.cancel()
+            self._accept_again()
         return 0
 
     cdef int connected(self, PollerTransport transport) except -1:
@@ -195,6 +206,8 @@ cdef class Listener(Watcher):
     def _accept_again(self):
         cdef int error
         self.retry = None
+        if self.poller.looking_away is self:
+            self.poller.looking_away = None
         if self.fd < 0:
             return
         error = self.watch(EPOLLIN)

@@ -27,6 +27,7 @@ cdef class Watcher:
     cdef int handle(self, uint32_t events) except -1
     cdef int flush(self) except -1
     cdef int finish(self) except -1
+    cdef int look_again(self) except -1
     cdef int cut(self) except -1
     cdef int watch(self, uint32_t events) except -1
     cdef int unwatch(self) except -1
@@ -42,6 +43,8 @@ cdef class Poller:
     cdef int alive                  # watchers added and not finished
     cdef int* share                 # where other processes look how many these are, or NULL
     cdef object share_table         # keeps that alive
+    cdef Watcher looking_away       # a listener that waits for these to become fewer, or None
+    cdef int look_again_at          # as few as that
     cdef int depth                  # runs of on_ready under way (more than one: an application runs the loop inside itself)
     cdef list dirty                 # transports with unflushed writes
     cdef int64_t dirty_since_ns

@@ -51,6 +51,10 @@ cdef class Watcher:
         """Tell the owner that the descriptor is lost, then give it back."""
         raise NotImplementedError
 
+    cdef int look_again(self) except -1:
+        """There is room for what was left to other processes."""
+        raise NotImplementedError
+
     cdef int cut(self) except -1:
         """Stop now, dropping what is queued."""
         raise NotImplementedError
@@ -149,6 +153,7 @@ cdef class Poller:
             self.share[0] = NOBODY
             self.share = NULL
             self.share_table = None
+            self.looking_away = None
         return 0
 
     cdef int begin(self) except -1:
@@ -168,6 +173,8 @@ cdef class Poller:
         self.alive -= 1
         if self.share != NULL:
             self.share[0] = self.alive
+            if self.looking_away is not None and self.alive <= self.look_again_at:
+                self.looking_away.look_again()
         if self.alive > 0 or self.epfd < 0:
             return 0
         self.alive = 0

@@ -1,0 +1,241 @@
+"""Workers that come and go under load, at length: every request that a client does not get answered is counted and shown.
+
+    python bench/rolling.py                      ten restarts, ten kills, recycling, resizing, an upgrade, the end
+    python bench/rolling.py --balance reuseport
+    python bench/rolling.py --spread             how evenly, and how fast, two workers share: both balances, with wrk
+
+The load is tests/e2e/rolling.py, a process of its own. Linux only; knows the command line of the server and /proc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from e2e.rolling import Load, load  # noqa: E402
+
+CLIENTS = {"keep_alive": 8, "short": 6, "stream": 4, "websocket": 4}
+TIMES = 10
+START_SECONDS = 120
+ROUNDS = 5
+ROUND_SECONDS = 4
+
+
+class Server:
+    """A supervisor with two workers; its output in a file."""
+
+    def __init__(self, app: str, folder: Path, output: Path, *options: str, workers: int = 2) -> None:
+        self.output = output
+        command = [sys.executable, "-m", "picocorn", app, "--app-dir", str(folder), "--port", "0", "--no-access-log"]
+        with output.open("w") as file:
+            self.process = subprocess.Popen(
+                [*command, "--workers", str(workers), *options],
+                env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        self.wait_for("Application startup complete", workers)
+        self.port = int(re.search(r"running on http://\S+:(\d+)", self.text)[1])  # type: ignore[index]
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def count(self, pattern: str) -> int:
+        return len(re.findall(pattern, self.text))
+
+    def wait_for(self, pattern: str, count: int = 1) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while self.count(pattern) < count:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"no {pattern!r}:\n{self.text[-4000:]}")
+            time.sleep(0.01)
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(child) for child in children if "multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_text()]
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(START_SECONDS)
+
+
+@contextmanager
+def served(output: Path, *options: str) -> Iterator[tuple[Server, Load]]:
+    # An idle connection is waited for as long as it may be idle: not so long that nothing else happens here.
+    server = Server("rolling_app:app", ROOT / "tests/e2e/apps", output, "--timeout-keep-alive", "2", *options)
+    try:
+        with load(server.port, **CLIENTS) as clients:
+            clients.wait_for_more()
+            yield server, clients
+    finally:
+        server.stop()
+
+
+# -- what happens to the workers
+
+
+def restart(server: Server, clients: Load) -> None:
+    for _ in range(TIMES):
+        ended = server.count("Finished server process")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("Finished server process", ended + 2)
+        clients.wait_for_more()
+
+
+def recycle(server: Server, clients: Load) -> None:
+    server.wait_for("Finished server process", 2 * TIMES)
+
+
+def resize(server: Server, clients: Load) -> None:
+    for _ in range(TIMES // 2):
+        up = server.count("Application startup complete")
+        server.process.send_signal(signal.SIGTTIN)
+        server.wait_for("Application startup complete", up + 1)
+        clients.wait_for_more()
+        ended = server.count("Finished server process")
+        server.process.send_signal(signal.SIGTTOU)
+        server.wait_for("Finished server process", ended + 1)
+        clients.wait_for_more()
+
+
+def kill(server: Server, clients: Load) -> None:
+    for number in range(TIMES):
+        up = server.count("Application startup complete")
+        os.kill(server.workers()[number % 2], signal.SIGKILL)
+        server.wait_for("Application startup complete", up + 1)
+        clients.wait_for_more()
+
+
+def upgrade(server: Server, clients: Load) -> None:
+    server.process.send_signal(signal.SIGUSR2)
+    server.wait_for("Application startup complete", 4)
+    clients.wait_for_more()
+    new = int(re.search(r"Started new parent process \[(\d+)\]", server.text)[1])  # type: ignore[index]
+    server.process.terminate()
+    server.process.wait(START_SECONDS)
+    clients.wait_for_more()
+    end(new, clients, lambda: server.wait_for("Stopping parent process", 2))
+
+
+def stop(server: Server, clients: Load) -> None:
+    end(server.process.pid, clients, lambda: server.process.wait(START_SECONDS))
+
+
+def end(pid: int, clients: Load, ended: Callable[[], object]) -> None:
+    """SIGTERM: what was begun before it must be answered. Afterwards there is nobody to ask."""
+    clients.told_at = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    ended()
+
+
+SCENARIOS: dict[str, tuple[Callable[[Server, Load], None], tuple[str, ...]]] = {
+    "SIGHUP x10": (restart, ()),
+    "recycling, 20 workers": (recycle, ("--limit-max-requests", "500", "--limit-max-requests-jitter", "200")),
+    "SIGTTIN and SIGTTOU x5": (resize, ()),
+    "SIGUSR2, SIGTERM, SIGTERM": (upgrade, ()),
+    "SIGTERM": (stop, ()),
+    "SIGKILL x10": (kill, ()),
+}
+
+
+def roll(balance: str, output: Path) -> int:
+    """All scenarios. Returns how many requests were lost that may not have been."""
+    columns = f"{'':27}{'answered':>9}{'announced':>10}{'idle':>6}{'1012':>6}{'lost':>6}"
+    print(f"--socket-balance {balance}\n{columns}")
+    unexcused = 0
+    for name, (scenario, options) in SCENARIOS.items():
+        with served(output, "--socket-balance", balance, *options) as (server, clients):
+            scenario(server, clients)
+            counts = clients.end()
+        seen = counts["seen"]
+        lost = [error for error in counts["lost"] if error["began"] < clients.told_at]
+        print(
+            f"{name:27}{sum(counts['done'].values()):>9}{seen.get('close announced', 0):>10}{seen.get('closed while idle', 0):>6}"
+            f"{seen.get('1012', 0):>6}{len(lost):>6}",
+            flush=True,
+        )
+        unexcused += judge(name, lost, clients.clients)
+    return unexcused
+
+
+def judge(name: str, lost: list[dict[str, Any]], clients: int) -> int:
+    """Show what was lost; how many of it had not to be."""
+    if not name.startswith("SIGKILL"):
+        for error in lost:
+            print(f"    {error}")
+        return len(lost)
+    refused = [error for error in lost if error["what"].startswith("connect")]
+    too_many = max(len(lost) - TIMES * clients, 0)
+    print(f"    in flight on a killed worker: {len(lost) - len(refused)}, refused a connection: {len(refused)}")
+    return len(refused) + too_many
+
+
+# -- how evenly and how fast
+
+
+def spread(output: Path) -> None:
+    """Requests and connections of each worker, and latencies, for both balances; and what a second worker adds."""
+    for title, headers in (("kept alive", ()), ("a connection for each request", ("-H", "Connection: close"))):
+        for balance in ("shared", "reuseport"):
+            rounds = [wrk(output, "/", 2, balance, headers) for _ in range(ROUNDS)]
+            worst = max(high / low for *_, (low, high) in rounds)
+            print(
+                f"{title}, {balance}: {median(r[0] for r in rounds):.0f} requests/s, p99 {median(r[1] for r in rounds):.2f} ms; "
+                f"requests of the busier worker to the other's, worst of {ROUNDS}: {worst:.2f}; "
+                f"connections {', '.join('/'.join(map(str, r[2])) for r in rounds)}",
+                flush=True,
+            )
+    one, two = (median(wrk(output, "/work", workers, "shared", ())[0] for _ in range(ROUNDS)) for workers in (1, 2))
+    print(f"half a millisecond of work: {one:.0f} requests/s with one worker, {two:.0f} with two: {two / one:.2f} times")
+
+
+def wrk(
+    output: Path, path: str, workers: int, balance: str, headers: tuple[str, ...]
+) -> tuple[float, float, list[int], tuple[int, int]]:
+    """Requests/s, p99 in ms, connections of each worker, fewest and most requests of a worker."""
+    server = Server("counted:app", ROOT / "bench/apps", output, "--socket-balance", balance, workers=workers)
+    command = ["wrk", "-t1", "-c64", f"-d{ROUND_SECONDS}s", "--latency", *headers, f"http://127.0.0.1:{server.port}{path}"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    server.stop()
+    if "Socket errors" in text or "Non-2xx" in text:
+        raise SystemExit(text)
+    amount, unit = re.search(r"99% +([\d.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]
+    p99 = float(amount) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+    served_by = [tuple(map(int, found)) for found in re.findall(r"worker \d+: (\d+) requests, (\d+) conn", server.text)]
+    requests = sorted(count for count, _ in served_by)
+    rate = float(re.search(r"Requests/sec: +([\d.]+)", text)[1])  # type: ignore[index]
+    return rate, p99, sorted(connections for _, connections in served_by), (max(requests[0], 1), requests[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--balance", choices=("shared", "reuseport"), default="shared")
+    parser.add_argument("--spread", action="store_true")
+    parser.add_argument("--output", type=Path, default=Path("rolling.log"), help="where the server's output goes")
+    options = parser.parse_args()
+    if options.spread:
+        if shutil.which("wrk") is None:
+            raise SystemExit("--spread needs wrk")
+        spread(options.output)
+    elif roll(options.balance, options.output):
+        raise SystemExit("requests were lost")
+
+
+if __name__ == "__main__":
+    main()
