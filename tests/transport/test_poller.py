@@ -189,6 +189,30 @@ def test_writability_is_watched_only_while_something_is_queued(native_bench: Ben
     native_bench.run(main)
 
 
+def take_all(client: socket.socket) -> None:
+    """Everything that the kernel holds for `client`, without a turn of the loop."""
+    poll = select.poll()
+    poll.register(client.fileno(), select.POLLIN)
+    while poll.poll(50):
+        client.recv(1 << 20)
+
+
+def test_a_writer_is_resumed_also_when_the_turn_ends_with_the_rest_of_its_queue(native_bench: Bench) -> None:
+    async def main() -> None:
+        async with native_bench.serving() as serving:
+            client, protocol = await serving.connect()
+            # To be flushed at the end of this turn, whatever becomes of it meanwhile.
+            protocol.transport.write(b"x")
+            while "pause" not in protocol.calls:
+                protocol.transport.write(bytes(65536))
+            # By then there is room for all of it.
+            take_all(client)
+            await protocol.until_called("resume")
+            assert protocol.transport.get_write_buffer_size() == 0
+
+    native_bench.run(main)
+
+
 def test_reading_is_not_watched_after_eof(native_bench: Bench) -> None:
     async def main() -> None:
         async with native_bench.serving(lambda: Recorder(keep_open=True)) as serving:

@@ -55,6 +55,7 @@ cdef class PollerTransport(Watcher):
     cdef uint32_t interest(self) noexcept
     cdef int set_interest(self) except -1
     cdef int queue(self, object data) except -1
+    cdef int send_queue(self) except -1
     cdef int after_write(self) except -1
     cdef ssize_t send_some(self, size_t* offered) except -2
     cdef bint is_last(self) noexcept

@@ -138,7 +138,7 @@ cdef class PollerTransport(Watcher):
                 # pause_reading() does not tell the kernel: most pauses are over before anything arrives.
                 self.set_interest()
         if events & EPOLLOUT and self.is_blocked and not self.is_lost:
-            self.flush()
+            self.send_queue()
             self.drained()
         return 0
 
@@ -163,7 +163,7 @@ cdef class PollerTransport(Watcher):
         if error:
             return self.fail(error)
         if self.queued_bytes:
-            self.flush()
+            self.send_queue()
             if self.is_blocked and not self.is_lost:
                 self.fail(EPIPE)
         elif self.got_eof:
@@ -299,7 +299,7 @@ cdef class PollerTransport(Watcher):
                 self.poller.mark_dirty(self)
             return 0
         if not self.is_blocked:
-            self.flush()
+            self.send_queue()
         if self.queued_bytes > self.high_bytes and not self.is_writer_paused:
             self.is_writer_paused = True
             try:
@@ -319,6 +319,10 @@ cdef class PollerTransport(Watcher):
         return 0
 
     cdef int flush(self) except -1:
+        # Blocked since it was marked: EPOLLOUT is awaited, and only handle() may tell the protocol to write again.
+        return 0 if self.is_blocked else self.send_queue()
+
+    cdef int send_queue(self) except -1:
         cdef size_t offered = 0
         cdef ssize_t count
         cdef int error
@@ -445,7 +449,7 @@ cdef class PollerTransport(Watcher):
         """End now. What the kernel takes at once still leaves, as asyncio's write() would have sent it; the rest is dropped."""
         self.is_aborted = True
         if self.dirty:
-            self.flush()
+            self.send_queue()
         self.force_close(None)
 
     def is_closing(self):
