@@ -218,10 +218,13 @@ def program(folder: Path, text: str) -> Iterator[SpawnedServer]:
     path = folder / "program.py"
     path.write_text(text)
     source = str(Path(picocorn.__file__).parent.parent)
-    server = SpawnedServer([sys.executable, str(path)], APPS, {**os.environ, "PYTHONPATH": source})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((source, str(APPS)))}
+    server = SpawnedServer([sys.executable, str(path)], APPS, environment)
     try:
         yield server
     finally:
+        for client in server.clients:
+            client.close()
         server.process.kill()
         server.join()
 
@@ -251,3 +254,19 @@ def test_an_application_that_is_no_import_string(tmp_path: Path) -> None:
     with program(tmp_path, text) as server:
         assert server.join() == 3
         assert "You must pass the application as an import string to enable 'reload' or 'workers'." in server.output
+
+
+def test_a_program_with_a_run_of_its_own(tmp_path: Path) -> None:
+    text = (
+        "import picocorn\nfrom picocorn.supervisors import Multiprocess\n"
+        "if __name__ == '__main__':\n"
+        "    config = picocorn.Config('supervised:app', workers=2, port=0)\n"
+        "    Multiprocess(config, sockets=[config.bind_socket()]).run()\n"
+    )
+    with program(tmp_path, text) as server:
+        server.wait_for("Application startup complete", 2)
+        wait_until(lambda: (client := server.connect()) and client.request().status == 200, "it serves")
+        assert server.output.count("running on") == 1
+        server.send_signal(signal.SIGHUP)
+        server.wait_for("Finished server process", 2)
+        assert server.stop() == 0

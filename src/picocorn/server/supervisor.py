@@ -12,9 +12,10 @@ import logging
 import os
 import selectors
 import signal
+import socket
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..base.errors import ConfigError
 from .balance import Sockets
@@ -51,9 +52,13 @@ RETRY_SECONDS = 5.0
 
 
 class Supervisor:
-    """Serves with the workers of a generation until told to stop: `run()` returns an exit code."""
+    """Serves with the workers of a generation until told to stop: `run()` returns an exit code.
 
-    def __init__(self, generation: Generation) -> None:
+    `sockets` are bound already, by a caller who has said so; without, the options say.
+    """
+
+    def __init__(self, generation: Generation, sockets: Sequence[socket.socket] = ()) -> None:
+        self._given = [list(sockets)] if sockets else []
         #: what workers are started with
         self._generation = generation
         #: what a SIGHUP has read: takes the other's place when a worker has got ready with it
@@ -86,17 +91,18 @@ class Supervisor:
         """Serve. Raises ConfigError for a configuration that needs what this platform has not."""
         config = self._generation.config
         with SignalQueue() as self._signals, selectors.DefaultSelector() as self._selector:
-            inherited = inherited_sockets()
+            inherited = self._given or inherited_sockets()
             for name in (VARIABLE, *NOTIFY_VARIABLES):
                 self._generation.forget(name)
-            self._predecessor = os.getppid() if inherited else 0
+            self._predecessor = os.getppid() if inherited and not self._given else 0
             try:
                 self._service.check()
                 self._sockets = Sockets(config, inherited)
             except OSError as error:
                 logger.error("%s", error)
                 return STARTUP_FAILURE
-            log_listening(config, self._sockets.all, bool(inherited))
+            if not self._given:
+                log_listening(config, self._sockets.all, bool(inherited))
             _log_process("Started parent process [%d]", os.getpid(), bold=True)
             self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
             try:

@@ -157,7 +157,8 @@ def work(config: Config, sockets: list[socket.socket], line: socket.socket, shar
         server = WorkerServer(config, channel)
         server.share = share
         _take_signals(server)
-        faulthandler.enable()
+        if sys.stderr is not None:
+            faulthandler.enable()
         if STACK_SIGNAL is not None:
             faulthandler.register(STACK_SIGNAL, file=channel, all_threads=False, chain=False)
         channel.listen(server.told, server.abandoned)
