@@ -31,6 +31,7 @@ cdef class WebSocketCycle(Cycle):
     cdef object _close_reason
     cdef readonly Py_ssize_t queued_messages
     cdef readonly Py_ssize_t queued_bytes
+    cdef object _oldest
     cdef list _incoming
     cdef list _outgoing
 

@@ -62,6 +62,7 @@ class WebSocketCycle(Cycle):
         "_close_reason",
         "_connect_told",
         "_incoming",
+        "_oldest",
         "_outgoing",
         "accepted",
         "closed",
@@ -90,7 +91,9 @@ class WebSocketCycle(Cycle):
         #: their size: bytes, and characters of text
         self.queued_bytes = 0
         self._connect_told = False
-        # A queue in two lists, neither of which an idle WebSocket has: the newest last, and the oldest last.
+        # The oldest message, which is mostly the only one; behind it a queue in two lists, there only while they hold
+        # something: in `_incoming` the newest is last, in `_outgoing` the next.
+        self._oldest: str | bytes | None = None
         self._incoming: Any = None
         self._outgoing: Any = None
         self._close_code = 0
@@ -105,7 +108,9 @@ class WebSocketCycle(Cycle):
         if self.closed:
             return
         incoming = self._incoming
-        if incoming is None:
+        if not self.queued_messages:
+            self._oldest = data
+        elif incoming is None:
             self._incoming = [data]
         else:
             incoming.append(data)
@@ -210,16 +215,20 @@ class WebSocketCycle(Cycle):
         return {"type": "websocket.receive", "bytes": data}
 
     def _next_data(self) -> Any:
+        data: Any = self._oldest
+        self.queued_messages -= 1
+        self.queued_bytes -= len(data)
+        if not self.queued_messages:
+            self._oldest = None
+            return data
         outgoing = self._outgoing
         if outgoing is None:
             outgoing = self._outgoing = self._incoming
             self._incoming = None
             outgoing.reverse()
-        data = outgoing.pop()
+        self._oldest = outgoing.pop()
         if not outgoing:
             self._outgoing = None
-        self.queued_messages -= 1
-        self.queued_bytes -= len(data)
         return data
 
     # -- send
