@@ -47,6 +47,8 @@ def delaying(mode: str, gate: Path, *options: str, **more: Any) -> Iterator[List
     path = gate.with_name("pid")
     with listening(mode, *OPTIONS, "--pidfile", str(path), *options, **more) as one:
         wait_until(path.exists, "it is up")
+        # The file is there a moment before a server alone counts as started.
+        assert health(one) == 200
         yield one
 
 
