@@ -4,7 +4,8 @@
 #
 #   scripts/setup.sh VENV PYTHON run|dev
 #
-# VENV is the folder of the environment, PYTHON the interpreter asked for, dev adds what the suite and the linters need.
+# VENV is the folder of the environment, PYTHON the interpreter asked for, dev adds what the suite and the linters need:
+# on Debian a Chromium too, unless PICOCORN_BROWSER=no.
 set -eu
 
 venv=$1
