@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import random
 import sys
 from typing import Any
 
@@ -213,3 +214,48 @@ def test_what_asyncio_and_others_ask(make_source: Any) -> None:
         assert await task == "message"
 
     asyncio.run(main(), debug=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_message_is_lost_or_given_twice(make_source: Any, run_tasks: Any, seed: int) -> None:
+    """Four readers that are cancelled at any moment, and messages that come from within tasks and from outside."""
+    chance = random.Random(seed)
+    source = make_source()
+    given: list[int] = []
+    fed: list[int] = []
+
+    def feed(count: int) -> None:
+        numbers = range(len(fed), len(fed) + count)
+        fed.extend(numbers)
+        source.feed(*numbers)
+
+    async def reader() -> None:
+        while True:
+            waiter = source.wait()
+            given.append(await (waiter if chance.random() < 0.5 else timed(waiter)))
+            await turns(chance.randrange(2))
+
+    async def timed(waiter: Any) -> Any:
+        async with asyncio.timeout(20):
+            return await waiter
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        readers = [asyncio.create_task(reader()) for _ in range(4)]
+        for _ in range(200):
+            if chance.random() < 0.5:
+                loop.call_soon(feed, chance.randrange(4))
+            else:
+                feed(chance.randrange(4))
+            if chance.random() < 0.3:
+                readers.append(asyncio.create_task(reader()))
+                readers.pop(chance.randrange(4)).cancel()
+            await turns(chance.randrange(3))
+        await turns(len(fed) + 10)
+        for task in readers:
+            task.cancel()
+        await asyncio.wait(readers)
+
+    run_tasks(main())
+    assert sorted(given) == fed
+    assert not source.messages
