@@ -30,8 +30,8 @@ Each setting has three names, and stands in one place in the source:
 Times are seconds, fractions allowed. Sizes are bytes, or end in `k`, `m` or `g` (1k is 1024). A wrong value is one line on
 standard error and exit code 2 on the command line, and a `ConfigError` in Python.
 
-Two more variables are read: `FORWARDED_ALLOW_IPS` (see `--forwarded-allow-ips`), also from `--env-file`, and
-`PICOCORN_NO_EXTENSIONS=1`, which leaves the compiled extensions unused.
+Three more variables are read: `WEB_CONCURRENCY` (see `--workers`) and `FORWARDED_ALLOW_IPS` (see `--forwarded-allow-ips`), both
+also from `--env-file`, and `PICOCORN_NO_EXTENSIONS=1`, which leaves the compiled extensions unused.
 """
 
 API = """

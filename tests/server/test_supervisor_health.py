@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness import wait_until
-from server.supervising import gate, supervised
+import picocorn
+from harness import SpawnedServer, wait_until
+from server.supervising import APPS, Supervised, gate, supervised
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
@@ -131,3 +134,38 @@ def test_a_limit_of_workers_asks_for_a_supervisor() -> None:
     with supervised("--limit-worker-lifetime", "3600", workers=None) as running:
         running.server.wait_for("Started parent process")
         assert running.ask()[0] != running.pid
+
+
+def as_process_one() -> tuple[str, ...]:
+    """How to run a command as process 1, if we may."""
+    command = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    allowed = shutil.which("unshare") and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0
+    return command if allowed else ()
+
+
+def test_as_process_one_it_waits_for_orphans(tmp_path: Path) -> None:
+    command = as_process_one()
+    if not command:
+        pytest.skip("namespaces are not ours to make")
+    environment = {**os.environ, "GATE": str(tmp_path / "gate"), "PYTHONPATH": str(Path(picocorn.__file__).parent.parent)}
+    serve = (sys.executable, "-m", "picocorn", "supervised:app", "--app-dir", str(APPS), "--port", "0", "--workers", "1")
+    with gate(tmp_path) as (_path, open_gate):
+        server = SpawnedServer([*command, *serve], None, environment)
+        try:
+            running = Supervised(server)
+            server.wait_for(r"Started parent process \[1\]")
+            running.pid = int(Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text())
+            running.send(b"/orphan").response()
+            server.wait_for("orphan ")
+            children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+            before = set(children.read_text().split())
+            open_gate()
+            # Nobody else is there to do it: it would be a zombie for ever.
+            wait_until(lambda: len(before - set(children.read_text().split())) == 1, "the orphan was waited for")
+            os.kill(running.pid, signal.SIGTERM)
+            assert server.join() == 0
+        finally:
+            for client in server.clients:
+                client.close()
+            server.process.kill()
+            server.join()

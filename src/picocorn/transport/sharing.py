@@ -66,7 +66,9 @@ class ShareTable:
 
 
 def _mapped(duplicate: Any) -> ShareTable:
-    return ShareTable(duplicate.detach())
+    fd = duplicate.detach()
+    os.set_inheritable(fd, False)
+    return ShareTable(fd)
 
 
 class Share:

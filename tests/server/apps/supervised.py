@@ -7,8 +7,8 @@ which lets /slow go when it is opened.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
+import subprocess
 import sys
 import time
 from typing import Any
@@ -66,8 +66,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.Event().wait()
     elif path == "/grow":
         HELD.append(os.urandom(32 * 1024 * 1024))
-    elif path == "/log":
-        logging.getLogger("application").warning("logged by %d", os.getpid())
+    elif path == "/orphan":
+        # It outlives its parent, and ends when somebody opens the gate.
+        subprocess.run(["sh", "-c", "cat $GATE & echo orphan $!"], check=True)  # noqa: ASYNC221
     body = f"{os.getpid()} {os.environ.get('GENERATION', '')}".encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
