@@ -42,9 +42,9 @@ def test_restart_of_one_worker_finishes_what_runs(tmp_path: Path) -> None:
         env_file.write_text("GENERATION=second\n")
         running.server.send_signal(signal.SIGHUP)
         running.server.wait_for("Shutting down")
-        # The new one serves while the old one finishes.
-        new, generation = running.ask()
-        assert new != old
+        # The new one serves while the old one finishes, which still answers who had connected before it stopped accepting.
+        answers = (running.ask() for _ in range(1000))
+        generation = next(generation for worker, generation in answers if worker != old)
         assert generation == "second"
         assert not slow.has_input()
         open_gate()
