@@ -99,12 +99,25 @@ def test_cancelled_receive_loses_nothing(make: Any) -> None:
     run(main())
 
 
+def test_a_receive_that_is_cancelled_before_its_first_step_loses_nothing(make: Any) -> None:
+    async def main() -> None:
+        cycle = make("POST")
+        cycle.feed_data(b"ab")
+        task = asyncio.create_task(cycle.receive())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert now(cycle.receive())["body"] == b"ab"
+
+    run(main())
+
+
 def test_cancelled_receives_leave_nothing_behind(make: Any) -> None:
     # Starlette's `request.is_disconnected()` is one, asked again and again for as long as a stream lasts.
     async def main() -> None:
         cycle = make()
         cycle.feed_end()
-        now(cycle.receive())
+        await cycle.receive()
         patient = asyncio.create_task(cycle.receive())
         await asyncio.sleep(0)
         references = sys.getrefcount(cycle)

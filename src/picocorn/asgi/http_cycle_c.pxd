@@ -2,7 +2,6 @@
 
 cimport cython
 
-from .awaitables_c cimport Ready, ready
 from .cycle_c cimport Cycle
 from .wire_c cimport Wire
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from ..base.errors import ClientDisconnected, LocalProtocolError
-from .awaitables_py import DONE, ready
+from .awaitables_py import DONE
 from .cycle_py import Cycle
 from .disconnects import says_abandoned, says_disconnected
 from .files import send_opened_file, send_path
@@ -149,10 +149,12 @@ class HTTPCycle(Cycle):
     # -- called by the application
 
     def receive(self) -> Awaitable[dict[str, Any]]:
-        """ASGI `receive`: `http.request` until the content has been handed over, then `http.disconnect`."""
-        if self.has_message():
-            return ready(self.take_message())
-        self.wire.request_body()
+        """ASGI `receive`: `http.request` until the content has been handed over, then `http.disconnect`.
+
+        The message is taken when the awaitable gives it, not before: one that is cancelled loses none.
+        """
+        if not self.has_message():
+            self.wire.request_body()
         return self.wait()
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
