@@ -16,7 +16,7 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
 
 TOP = """# Settings
 
-<!-- Written by scripts/settings_doc.py from src/picocorn/server/options.py: change the declarations, then run it. -->
+<!-- Written by scripts/settings_doc.py from src/picocorn/server/options*.py: change the declarations, then run it. -->
 
 Each setting has three names, and stands in one place in the source:
 

@@ -86,9 +86,23 @@ def test_run_takes_what_config_takes() -> None:
     assert {name: p for name, p in ours.items() if name not in ("timeout_notify", "callback_notify")} == runs
 
 
+#: The parameters of uvicorn's `Config`, in their order.
+UVICORNS = """
+    app host port uds fd loop http http2 ws ws_max_size ws_max_queue ws_ping_interval ws_ping_timeout ws_per_message_deflate
+    lifespan env_file log_config log_level access_log use_colors interface reload reload_dirs reload_delay reload_includes
+    reload_excludes workers proxy_headers server_header date_header forwarded_allow_ips root_path limit_concurrency
+    limit_max_requests limit_max_requests_jitter backlog timeout_keep_alive timeout_notify timeout_graceful_shutdown
+    timeout_worker_healthcheck callback_notify ssl_keyfile ssl_certfile ssl_keyfile_password ssl_version ssl_cert_reqs
+    ssl_ca_certs ssl_ciphers ssl_context_factory headers factory h11_max_incomplete_event_size reset_contextvars
+"""
+
+
 def test_positional_arguments_are_uvicorns() -> None:
     config = Config("module:app", "0.0.0.0", 80, log_config=None)
     assert (config.host, config.port) == ("0.0.0.0", 80)
+    parameters = inspect.signature(Config).parameters
+    positional = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    assert positional == [name for name in UVICORNS.split() if name in parameters]
 
 
 def test_the_defaults_are_uvicorns() -> None:
