@@ -7,18 +7,14 @@ scope, cycle or writer shows as a growth with the number of rounds, whatever the
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import logging
-import sys
 from typing import Any
+
+from measured_growth import BATCHES, ROUNDS, assert_nothing_grows
 
 from picocorn.base.limits import HTTP1Limits
 from picocorn.base.native import NATIVE
-
-ROUNDS = 400
-#: Blocks that may come and go with dictionaries that grow and free lists that fill; one leaked object a round is 400.
-ALLOWED_BLOCKS = 150
 
 HOST = b"Host: a\r\n"
 CONVERSATIONS = (
@@ -87,16 +83,10 @@ async def measure(suffix: str) -> None:
     context = contexts.ConnectionContext(app=app, loop=loop, server_state=state, app_state={}, limits=HTTP1Limits())
     for _ in range(100):
         await one_round(protocol_class, context)
-    gc.collect()
-    blocks, objects = sys.getallocatedblocks(), len(gc.get_objects())
-    for _ in range(ROUNDS):
-        await one_round(protocol_class, context)
-    gc.collect()
-    grown = sys.getallocatedblocks() - blocks, len(gc.get_objects()) - objects
+    await assert_nothing_grows(suffix, lambda: one_round(protocol_class, context))
     assert not state.connections, state.connections
     assert not state.tasks, state.tasks
-    assert state.total_requests >= ROUNDS * (len(CONVERSATIONS) - 1)
-    assert max(grown) < ALLOWED_BLOCKS, f"{suffix}: {ROUNDS} rounds left (blocks, objects) {grown}"
+    assert state.total_requests >= BATCHES * ROUNDS * (len(CONVERSATIONS) - 1)
 
 
 logging.disable()

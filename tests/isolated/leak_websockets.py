@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
 import importlib
 import logging
 import random
-import sys
 from typing import Any
+
+from measured_growth import BATCHES, ROUNDS, assert_nothing_grows
 
 from picocorn.base.limits import HTTP1Limits
 from picocorn.base.native import NATIVE
-
-ROUNDS = 400
-#: Blocks that may come and go with dictionaries that grow and free lists that fill, however many rounds there are (measured: up
-#: to 240); one leaked object a round is 400.
-ALLOWED_BLOCKS = 300
 
 MASK = bytes(4)
 #: "/..." says what the application does, the frames what the client does, the last what ends it.
@@ -161,16 +156,10 @@ async def measure(suffix: str) -> None:
     context.websocket = functools.partial(websocket_class, context)
     for _ in range(50):
         await one_round(protocol_class, context)
-    gc.collect()
-    blocks, objects = sys.getallocatedblocks(), len(gc.get_objects())
-    for _ in range(ROUNDS):
-        await one_round(protocol_class, context)
-    gc.collect()
-    grown = sys.getallocatedblocks() - blocks, len(gc.get_objects()) - objects
+    await assert_nothing_grows(suffix, lambda: one_round(protocol_class, context))
     assert not state.connections, state.connections
     assert not state.tasks, state.tasks
-    assert state.total_requests >= ROUNDS * len(CONVERSATIONS)
-    assert max(grown) < ALLOWED_BLOCKS, f"{suffix}: {ROUNDS} rounds left (blocks, objects) {grown}"
+    assert state.total_requests >= BATCHES * ROUNDS * len(CONVERSATIONS)
 
 
 logging.disable()
