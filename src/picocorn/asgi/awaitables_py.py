@@ -1,6 +1,6 @@
 """Awaitables that are already done, so that `await send(...)` costs no coroutine when there is nothing to wait for.
 
-They answer to `collections.abc.Coroutine` too, because applications hand `receive()` straight to
+They answer to `collections.abc.Coroutine` too, because applications hand `send(...)` straight to
 `asyncio.create_task`, which insists on a coroutine.
 """
 

@@ -1,6 +1,6 @@
 """What a task sees of one request, session or socket that an application is called for, whatever the protocol.
 
-Knows no task, no wire and no protocol. Compiled a second time as `cycle_c`, so that calls across it are calls of C functions.
+Knows no wire and no protocol. Compiled a second time as `cycle_c`, so that calls across it are calls of C functions.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ class HTTPCycle(Cycle):
 
         The message is taken when the awaitable gives it, not before: one that is cancelled loses none.
         """
-        if not self.has_message():
+        if self._chunks is None and not self.has_message():
             self.wire.request_body()
         return self.wait()
 

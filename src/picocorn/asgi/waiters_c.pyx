@@ -364,7 +364,8 @@ cdef PySendResult waiter_send(PyObject *itself, PyObject *argument, PyObject **r
     if source is None or (state != NEW and state != WOKEN):
         self._refuse_step()
     if source.has_message():
-        self._finish()
+        self._state = FINISHED
+        self._source = None
         given = source.take_message()
         _incref(given)
         result[0] = <PyObject *>given
