@@ -1,6 +1,6 @@
 # Declarations of the native scope builder, for the compiled connection.
 
-from ..http1.parser_c cimport RequestHead
+from ..base.request_head_c cimport RequestHead
 
 
 cdef class _Inner:

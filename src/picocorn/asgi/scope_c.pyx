@@ -10,7 +10,7 @@ from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.string cimport memchr
 
-from ..http1.parser_c cimport RequestHead
+from ..base.request_head_c cimport RequestHead
 
 from .scope_template import SPEC_VERSION as _SPEC_VERSION
 from .scope_template import scope_template

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from ..http1.parser_py import RequestHead
+from ..base.request_head_py import RequestHead
 from .scope_template import SPEC_VERSION, scope_template
 
 __all__ = ["ScopeBuilder"]

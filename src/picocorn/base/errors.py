@@ -4,6 +4,7 @@ PicocornError
 +-- ProtocolError
 |   +-- RemoteProtocolError      the peer broke the protocol: answered with `status_hint`
 |   |   +-- WebSocketError       ... of an open WebSocket: closed with `close_code`
+|   |   +-- HTTP2Error           ... of an HTTP/2 connection: ended with `error_code`
 |   +-- LocalProtocolError       the application broke the protocol (also a RuntimeError)
 +-- ClientDisconnected           send() after the client has gone (also an OSError, ASGI 2.4)
 +-- ConfigError                  a setting cannot be used: one line for the user
@@ -16,6 +17,7 @@ from __future__ import annotations
 __all__ = [
     "ClientDisconnected",
     "ConfigError",
+    "HTTP2Error",
     "ImportFromStringError",
     "LifespanError",
     "LocalProtocolError",
@@ -57,6 +59,18 @@ class WebSocketError(RemoteProtocolError):
     def __init__(self, message: str, close_code: int = 1002, code: str = "") -> None:
         super().__init__(message, code=code)
         self.close_code = close_code
+
+
+class HTTP2Error(RemoteProtocolError):
+    """The peer broke a rule of an HTTP/2 connection, which is to end. The message is for the log.
+
+    `error_code` (int) is that of the GOAWAY frame that answers it (RFC 9113 7); `code` (str) is the stable name of the
+    verdict (see `http2/verdicts.py`), or the RFC's name of the error code where an engine has judged.
+    """
+
+    def __init__(self, message: str, error_code: int = 1, code: str = "") -> None:
+        super().__init__(message, code=code)
+        self.error_code = error_code
 
 
 class LocalProtocolError(ProtocolError, RuntimeError):

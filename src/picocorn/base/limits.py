@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["HIGH_WATER_BYTES", "LOW_WATER_BYTES", "MAX_INT63", "HTTP1Limits", "WebSocketLimits"]
+__all__ = ["HIGH_WATER_BYTES", "LOW_WATER_BYTES", "MAX_INT63", "HTTP1Limits", "HTTP2Limits", "WebSocketLimits"]
 
 #: Request bodies and response queues are held to this much per connection (the figure uvicorn users know).
 HIGH_WATER_BYTES = 65536
@@ -38,6 +38,41 @@ class HTTP1Limits:
     chunk_extension_total_bytes: int = 16384
     #: the trailer section of one message
     trailer_bytes: int = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class HTTP2Limits:
+    """Limits of one HTTP/2 connection, in bytes unless the name says otherwise (RFC 9113 6.5.2, 6.9, 10.5).
+
+    What a flood is made of is counted in buckets that hold `_burst` and lose `_per_second`: PINGs, SETTINGS, resets and so on
+    are part of every connection's life, and only many of them in a short time are an attack.
+    """
+
+    #: streams of the peer open at the same time; more are refused
+    max_concurrent_streams: int = 128
+    #: a request's fields, as RFC 9113 6.5.2 counts them (32 more for each); more is 431, four times that ends the connection
+    header_list_bytes: int = 65536
+    #: number of a request's fields; more is 431
+    request_fields: int = 100
+    #: CONTINUATION frames of one field section
+    continuation_frames: int = 8
+    #: content of one stream that the application has not read
+    stream_window_bytes: int = 262144
+    #: content of all streams together that the applications have not read
+    connection_window_bytes: int = 1048576
+    #: of a frame that the peer may send (16384 to 16777215)
+    max_frame_bytes: int = 16384
+    #: what the peer's compression may refer back to (RFC 7541 4.2)
+    header_table_bytes: int = 4096
+    #: PING, SETTINGS, PRIORITY, PRIORITY_UPDATE, unknown and empty frames together
+    control_frames_burst: int = 200
+    control_frames_per_second: int = 20
+    #: WINDOW_UPDATE; each DATA frame sent makes room for three more
+    window_updates_burst: int = 1000
+    window_updates_per_second: int = 100
+    #: RST_STREAM in either direction; each response that was completed makes room for one more
+    resets_burst: int = 200
+    resets_per_second: int = 20
 
 
 @dataclass(frozen=True, slots=True)

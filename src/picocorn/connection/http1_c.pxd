@@ -3,8 +3,8 @@
 cimport cython
 
 from ..asgi.http_cycle_c cimport HTTPCycle, new_cycle
+from ..base.request_head_c cimport RequestHead
 from ..http1.connection_c cimport HTTP1Connection
-from ..http1.parser_c cimport RequestHead
 from .context_c cimport ConnectionContext, ServerState
 from .stream_c cimport StreamConnection
 

@@ -18,9 +18,9 @@ from ..asgi.http_cycle_py import HTTPCycle, new_cycle
 from ..asgi.proxy_headers import rewrite_scope
 from ..base.errors import RemoteProtocolError
 from ..base.limits import HIGH_WATER_BYTES
+from ..base.request_head_py import RequestHead
 from ..http1.connection_py import HTTP1Connection
 from ..http1.events import CLOSED, DATA, END, HEAD
-from ..http1.parser_py import RequestHead
 from ..websocket.handshake import check_handshake, wants_websocket
 from .context_py import ConnectionContext
 from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_BODY, REQUEST_HEAD

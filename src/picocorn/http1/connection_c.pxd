@@ -2,7 +2,8 @@
 
 cimport cython
 
-from .parser_c cimport RequestHead, RequestParser
+from ..base.request_head_c cimport RequestHead
+from .parser_c cimport RequestParser
 from .writer_c cimport chunk, content_length_line, encode_fields, encode_head, join_message
 
 cdef int DATA

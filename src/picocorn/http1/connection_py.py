@@ -11,8 +11,9 @@ from typing import Any
 
 from ..base.errors import LocalProtocolError
 from ..base.limits import HTTP1Limits
+from ..base.request_head_py import RequestHead
 from .events import DATA, END, HEAD
-from .parser_py import RequestHead, RequestParser
+from .parser_py import RequestParser
 from .writer_py import CONNECTION_CLOSE, LAST_CHUNK, chunk, content_length_line, encode_fields, encode_head, join_message
 
 __all__ = ["HTTP1Connection"]

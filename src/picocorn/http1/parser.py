@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from ..base.native import NATIVE, half_built
 
 if TYPE_CHECKING or not NATIVE:
-    from .parser_py import CLOSED, DATA, END, HEAD, NEED_DATA, RequestHead, RequestParser
+    from .parser_py import CLOSED, DATA, END, HEAD, NEED_DATA, RequestParser
 else:
     try:
-        from .parser_c import CLOSED, DATA, END, HEAD, NEED_DATA, RequestHead, RequestParser
+        from .parser_c import CLOSED, DATA, END, HEAD, NEED_DATA, RequestParser
     except ImportError as error:
         raise half_built(__name__) from error
 
-__all__ = ["CLOSED", "DATA", "END", "HEAD", "NEED_DATA", "RequestHead", "RequestParser"]
+__all__ = ["CLOSED", "DATA", "END", "HEAD", "NEED_DATA", "RequestParser"]

@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from ..base.request_head_c cimport RequestHead
+
 
 cdef extern from "http1.h" nogil:
     enum pc_status:
@@ -104,21 +106,6 @@ cdef extern from "http1.h" nogil:
 cdef class _Limits:
     # HTTP1Limits as C numbers; one object serves all connections of a server.
     cdef pc_http1_limits numbers
-
-
-cdef class RequestHead:
-    cdef readonly str method
-    cdef readonly bytes target
-    cdef readonly bytes raw_path
-    cdef readonly bytes query_string
-    cdef readonly str http_version
-    cdef readonly list headers
-    cdef readonly long long content_length
-    cdef readonly bint chunked
-    cdef readonly bint keep_alive
-    cdef readonly bint expect_continue
-    cdef readonly bytes upgrade
-    cdef readonly bint forwarded
 
 
 cdef class RequestParser:

@@ -18,7 +18,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 from .events import CLOSED, DATA, END, HEAD, NEED_DATA
 from .verdicts import remote_error
 
-__all__ = ["CLOSED", "DATA", "END", "HEAD", "NEED_DATA", "RequestHead", "RequestParser", "SCAN_KERNEL"]
+__all__ = ["CLOSED", "DATA", "END", "HEAD", "NEED_DATA", "RequestParser", "SCAN_KERNEL"]
 
 cdef enum Event:
     # events.py as C constants; checked against it below.
@@ -172,12 +172,6 @@ cdef _Limits _compile_limits(object limits):
 
 
 # -- the twins' classes ------------------------------------------------------------------------------------------------
-
-@cython.final
-@cython.freelist(64)
-cdef class RequestHead:
-    """One request head, as sent, with the framing decision. See the pure twin."""
-
 
 @cython.final
 cdef class RequestParser:

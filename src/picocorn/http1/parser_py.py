@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.errors import RemoteProtocolError
+from ..base.request_head_py import RequestHead
 from .chunked_py import read_chunk_line
 from .events import CLOSED, DATA, END, HEAD, NEED_DATA
 from .framing_py import FRAMING_FIELDS, decide
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from ..base.limits import HTTP1Limits
 
-__all__ = ["CLOSED", "DATA", "END", "HEAD", "NEED_DATA", "RequestHead", "RequestParser"]
+__all__ = ["CLOSED", "DATA", "END", "HEAD", "NEED_DATA", "RequestParser"]
 
 _CRLF = b"\r\n"
 _METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")}
@@ -42,43 +43,6 @@ _VERSIONS = ("1.0", "1.1")
 
 # Places in a message: what the parser waits for. Each is an index into _STEPS.
 _REQUEST_LINE, _FIELDS, _NO_CONTENT, _CONTENT, _CHUNK_LINE, _CHUNK, _CHUNK_CRLF, _TRAILERS = range(8)
-
-
-class RequestHead:
-    """One request head, as sent, with the framing decision. Read-only by agreement; `headers` belongs to the caller.
-
-    `content_length` is -1 when there is none. `keep_alive` is False for HTTP/1.0 and after `Connection: close`.
-    `expect_continue` is True when the client waits for 100 (RFC 9110 10.1.1). `upgrade` is the Upgrade field's value when
-    Connection names it, else b"" (RFC 9110 7.8). `forwarded` is True when there is an X-Forwarded-For or -Proto field.
-    """
-
-    __slots__ = (
-        "chunked",
-        "content_length",
-        "expect_continue",
-        "forwarded",
-        "headers",
-        "http_version",
-        "keep_alive",
-        "method",
-        "query_string",
-        "raw_path",
-        "target",
-        "upgrade",
-    )
-
-    method: str
-    target: bytes
-    raw_path: bytes
-    query_string: bytes
-    http_version: str
-    headers: list[tuple[bytes, bytes]]
-    content_length: int
-    chunked: bool
-    keep_alive: bool
-    expect_continue: bool
-    upgrade: bytes
-    forwarded: bool
 
 
 class RequestParser:

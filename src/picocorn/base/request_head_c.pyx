@@ -1,0 +1,9 @@
+"""What a request's head says, native. Twin of `request_head_py.py`; two texts, as a free list is not for a .pxd to declare."""
+
+cimport cython
+
+
+@cython.final
+@cython.freelist(64)
+cdef class RequestHead:
+    """One request head, as sent, with the framing decision. See the pure twin."""
