@@ -348,3 +348,48 @@ def test_a_message_is_head_empty_line_and_content(writer: Any, lines: bytes, dat
 def test_a_message_is_made_of_bytes(writer: Any, arguments: Any) -> None:
     with pytest.raises(TypeError):
         writer.join_message(*arguments)
+
+
+# -- fields as a list, for HTTP/2 -----------------------------------------------------------------------------------------
+
+DATE = (b"date", b"today")
+
+
+def test_a_head_as_a_list(writer: Any) -> None:
+    headers = ((b"Content-Length", b"5"), [b"X-Camel", b" \tvalue\t "], (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"))
+    fields, content_length = writer.list_head(200, headers, [DATE])
+    assert fields == [DATE, (b"content-length", b"5"), (b"x-camel", b"value"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+    assert content_length == 5
+
+
+def test_fields_of_the_connection_are_not_listed(writer: Any) -> None:
+    names = (b"connection", b"Keep-Alive", b"proxy-connection", b"TE", b"transfer-encoding", b"upgrade")
+    fields = [(b"a", b"1"), *((name, b"x") for name in names), (b"b", b"")]
+    assert writer.list_fields(iter(fields)) == [(b"a", b"1"), (b"b", b"")]
+    assert writer.list_head(204, fields, []) == ([(b"a", b"1"), (b"b", b"")], -1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ([(b"a b", b"1")], "the name is not a token"),
+        ([(b":status", b"200")], "the name is not a token"),
+        ([(b"a", b"1\r\nb: 2")], "the value has a control character"),
+        ([(b"connection", b"\0")], "the value has a control character"),
+        ([(b"content-length", b"1"), (b"content-length", b"1")], "there is more than one"),
+        ([(b"content-length", b"-1")], "not a decimal number"),
+        ([("a", "1")], "not a pair of bytes"),
+        (7, "not an iterable"),
+    ],
+)
+def test_what_is_refused_in_lines_is_refused_in_lists(writer: Any, headers: Any, message: str) -> None:
+    with pytest.raises(LocalProtocolError, match=message):
+        writer.list_head(200, headers, [])
+    if "content-length" not in str(headers):
+        with pytest.raises(LocalProtocolError, match=message):
+            writer.list_fields(headers)
+
+
+def test_the_status_is_checked_for_lists_too(writer: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="status is not an integer from 200 to 599"):
+        writer.list_head(101, [], [])

@@ -53,6 +53,7 @@ cdef class HTTPCycle(Cycle):
     @cython.locals(must_drain=bint, trailers=list)
     cdef object _send_trailers(self, dict message)
     cdef object _send_early_hint(self, dict message)
+    cdef object _send_push(self, dict message)
     cdef object _send_file(self, object kind, dict message)
     cdef object _end_unfinished(self)
 

@@ -37,6 +37,7 @@ KNOWN = frozenset(
         "http.response.trailers",
         "http.response.early_hint",
         "http.response.pathsend",
+        "http.response.push",
         "http.response.zerocopysend",
     )
 )
@@ -132,11 +133,13 @@ class HTTPCycle(Cycle):
             missing = "starting" if self.state == START else "completing"
             logger.error("ASGI callable returned without %s response.", missing)
             self._end_unfinished()
+        self.wire.application_ended()
 
     def application_raised(self, error: BaseException) -> bool:
         """See Cycle. Only a cancellation goes on: SystemExit and KeyboardInterrupt must not be able to end the server."""
         if isinstance(error, asyncio.CancelledError):
             self._end_unfinished()
+            self.wire.application_ended()
             return True
         if says_abandoned(error):
             return True
@@ -144,6 +147,7 @@ class HTTPCycle(Cycle):
             # ASGI C8: the error that send() raised is no error of the application's.
             logger.error("Exception in ASGI application\n", exc_info=error)
             self._end_unfinished()
+        self.wire.application_ended()
         return False
 
     # -- called by the application
@@ -174,11 +178,16 @@ class HTTPCycle(Cycle):
                 return self._send_file(kind, event)
             if kind == "http.response.early_hint":
                 return self._send_early_hint(event)
+            if kind == "http.response.push":
+                return self._send_push(event)
         elif state == START:
             if kind == "http.response.start":
                 return self._send_start(event)
             if kind == "http.response.early_hint":
                 return self._send_early_hint(event)
+            if kind == "http.response.push":
+                # Starlette promises what its template needs before it answers.
+                return self._send_push(event)
         elif state == TRAILERS:
             if kind == "http.response.trailers":
                 return self._send_trailers(event)
@@ -316,6 +325,15 @@ class HTTPCycle(Cycle):
         except (KeyError, TypeError) as error:
             raise LocalProtocolError("'http.response.early_hint' needs an iterable of bytes in 'links'.") from error
         self.wire.write_informational(103, links)
+        return DONE
+
+    def _send_push(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self.disconnected:
+            raise ClientDisconnected("The client has disconnected.")
+        path = message.get("path")
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise LocalProtocolError(f"'http.response.push' needs a str that begins with / in 'path', not {path!r}.")
+        self.wire.push(path, message.get("headers") or ())
         return DONE
 
     def _send_file(self, kind: str, message: dict[str, Any]) -> Awaitable[None]:

@@ -133,19 +133,19 @@ class WebSocketCycle(Cycle):
         """See Cycle. Closes what the application has left open (asgi W11)."""
         if result is not None:
             logger.error("ASGI callable should return None, but returned '%s'.", result)
-            self._end_unfinished(INTERNAL_ERROR)
-            return
-        if self.state == CONNECTING:
+        elif self.state == CONNECTING:
             logger.error("ASGI callable returned without completing handshake.")
         elif self.state == DENIAL:
             logger.error("ASGI callable returned without completing response.")
-        self._end_unfinished(NORMAL_CLOSURE)
+        self._end_unfinished(NORMAL_CLOSURE if result is None else INTERNAL_ERROR)
+        self.wire.application_ended()
 
     def application_raised(self, error: BaseException) -> bool:
         """See Cycle. Only a cancellation goes on: SystemExit and KeyboardInterrupt must not be able to end the server."""
         if isinstance(error, asyncio.CancelledError):
             # Tasks are cancelled at the end of the server only.
             self._end_unfinished(SERVICE_RESTART)
+            self.wire.application_ended()
             return True
         if says_abandoned(error):
             return True
@@ -153,6 +153,7 @@ class WebSocketCycle(Cycle):
             # ASGI C8: the error that send() raised is no error of the application's.
             logger.error("Exception in ASGI application\n", exc_info=error)
             self._end_unfinished(INTERNAL_ERROR)
+        self.wire.application_ended()
         return False
 
     # -- called by the application

@@ -11,3 +11,4 @@ cdef class WebSocketWire:
     cpdef bint is_blocked(self) except -1
     cpdef object drain(self)
     cpdef object fail(self)
+    cpdef object application_ended(self)

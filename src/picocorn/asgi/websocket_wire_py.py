@@ -70,3 +70,6 @@ class WebSocketWire:
     def fail(self) -> None:
         """End an unfinished denial response: with a 500 if nothing of it has left, never as if it were complete (ASGI C7)."""
         raise NotImplementedError
+
+    def application_ended(self) -> None:
+        """The application's call has ended, however. The last that is heard of it; a cancellation may be told twice."""

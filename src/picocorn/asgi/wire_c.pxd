@@ -11,3 +11,5 @@ cdef class Wire:
     cpdef bint is_blocked(self) except -1
     cpdef object drain(self)
     cpdef object fail(self)
+    cpdef object push(self, object path, object headers)
+    cpdef object application_ended(self)

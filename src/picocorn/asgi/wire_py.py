@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
+from ..base.errors import LocalProtocolError
+
 __all__ = ["Wire"]
 
 
@@ -63,3 +65,13 @@ class Wire:
     def fail(self) -> None:
         """End this response as broken: never a clean end (ASGI C7)."""
         raise NotImplementedError
+
+    def push(self, path: str, headers: Iterable[Iterable[bytes]]) -> None:
+        """Promise the client the response to another request (ASGI X2), or do nothing for one that does not want it.
+
+        Raises LocalProtocolError for what cannot be promised, and on wires that have no such thing.
+        """
+        raise LocalProtocolError("'http.response.push' is not offered for this request.")
+
+    def application_ended(self) -> None:
+        """The application's call has ended, however. The last that is heard of it; a cancellation may be told twice."""

@@ -78,6 +78,7 @@ cdef class WebSocketSession(WebSocketWire):
     cpdef bint is_blocked(self) except -1
     cpdef object drain(self)
     cpdef object fail(self)
+    cpdef object application_ended(self)
     @cython.locals(conn=WebSocketConnection, cycle=WebSocketCycle, event=int, ends=bint)
     cpdef object pump(self)
     @cython.locals(max_queue=Py_ssize_t, event=int, _=int)

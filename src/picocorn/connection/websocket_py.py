@@ -312,6 +312,10 @@ class WebSocketSession(WebSocketWire):
                 self._log(500)
             self._carrier.fail()
 
+    def application_ended(self) -> None:
+        """See WebSocketWire."""
+        self._carrier.application_ended()
+
     # -- input
 
     def pump(self) -> None:

@@ -34,6 +34,7 @@ cdef extern from "http1.h" nogil:
     size_t pc_http1_write_chunk_prefix(uint8_t *out, uint64_t size)
     pc_http1_response_field pc_http1_response_field_of "pc_http1_response_field"(const uint8_t *name, size_t length)
     pc_status pc_http1_parse_content_length(const uint8_t *value, size_t length, int64_t *content_length)
+    int pc_http1_name_is(const uint8_t *name, size_t length, const char *lower, size_t lower_length)
     int pc_http1_list_has(const uint8_t *list, size_t length, const char *lower, size_t lower_length)
 
 
@@ -46,6 +47,8 @@ cdef struct Summary:
 
 cpdef tuple encode_head(object status, object headers, bytes default_fields)
 cpdef bytes encode_fields(object headers)
+cpdef tuple list_head(object status, object headers, list default_fields)
+cpdef list list_fields(object headers)
 cpdef bytes chunk(bytes data)
 cpdef bytes content_length_line(Py_ssize_t size_bytes)
 cpdef bytes join_message(bytes block, bytes more_lines, bytes data)

@@ -20,7 +20,17 @@ from http import HTTPStatus
 
 from ..base.errors import LocalProtocolError
 
-__all__ = ["CONNECTION_CLOSE", "LAST_CHUNK", "chunk", "content_length_line", "encode_fields", "encode_head", "join_message"]
+__all__ = [
+    "CONNECTION_CLOSE",
+    "LAST_CHUNK",
+    "chunk",
+    "content_length_line",
+    "encode_fields",
+    "encode_head",
+    "join_message",
+    "list_fields",
+    "list_head",
+]
 
 #: Flag of `encode_head`: the application's Connection field lists "close".
 CONNECTION_CLOSE = 1
@@ -219,7 +229,87 @@ cdef bytes _encode(bytes first, bytes second, object headers, bint is_head, Summ
     return block
 
 
+# -- fields as a list, for versions that do not write lines ------------------------------------------------------------
+
+cdef bint _is_listed_as_is(const uint8_t *name, Py_ssize_t name_size, const uint8_t *value, Py_ssize_t value_size) noexcept:
+    # Lower case, and no whitespace around the value: as nearly all applications have it.
+    cdef Py_ssize_t i
+    for i in range(name_size):
+        if c"A" <= name[i] <= c"Z":
+            return False
+    return value_size == 0 or not (
+        value[0] == c" " or value[0] == c"\t" or value[value_size - 1] == c" " or value[value_size - 1] == c"\t"
+    )
+
+
+cdef bint _is_connection_specific(const uint8_t *name, Py_ssize_t size) noexcept:
+    # RFC 9113 8.2.2, in any case.
+    if size == 2:
+        return pc_http1_name_is(name, size, b"te", 2)
+    if size == 7:
+        return pc_http1_name_is(name, size, b"upgrade", 7)
+    if size == 10:
+        return pc_http1_name_is(name, size, b"connection", 10) or pc_http1_name_is(name, size, b"keep-alive", 10)
+    if size == 16:
+        return pc_http1_name_is(name, size, b"proxy-connection", 16)
+    return size == 17 and pc_http1_name_is(name, size, b"transfer-encoding", 17)
+
+
+cdef bint _list_fields(object headers, list fields, int64_t *content_length) except -1:
+    # Adds to `fields`. False when the judge has to look: at odd pairs, or at an error. `content_length` may be NULL.
+    cdef PyObject *name
+    cdef PyObject *value
+    cdef Py_ssize_t name_size
+    cdef Py_ssize_t value_size
+    cdef object field
+    for field in (<list> headers if PyList_CheckExact(headers) else list(<tuple> headers)):
+        if not _unpack(<PyObject *> field, &name, &value):
+            return False
+        name_size = PyBytes_GET_SIZE(<object> name)
+        value_size = PyBytes_GET_SIZE(<object> value)
+        if pc_http1_check_field(_scan, _text(name), name_size, _text(value), value_size) != PC_OK:
+            return False
+        if name_size == 14 and content_length != NULL and (
+            pc_http1_response_field_of(_text(name), name_size) == PC_FIELD_CONTENT_LENGTH
+        ):
+            if content_length[0] >= 0 or value_size > LENGTH_DIGITS or (
+                pc_http1_parse_content_length(_text(value), value_size, content_length) != PC_OK
+            ):
+                return False
+        elif _is_connection_specific(_text(name), name_size):
+            continue
+        if not PyTuple_CheckExact(field) or not _is_listed_as_is(_text(name), name_size, _text(value), value_size):
+            field = (bytes(<object> name).lower(), bytes(<object> value).strip(b" \t"))
+        fields.append(field)
+    return True
+
+
+cdef list _listed(object headers, list default_fields, int64_t *content_length):
+    cdef list fields = default_fields.copy()
+    if PyList_CheckExact(headers) or PyTuple_CheckExact(headers):
+        if _list_fields(headers, fields, content_length):
+            return fields
+    headers = _judge(headers, content_length != NULL)
+    fields = default_fields.copy()
+    if content_length != NULL:
+        content_length[0] = -1
+    if not _list_fields(headers, fields, content_length):
+        raise RuntimeError("headers passed the judge and were refused")
+    return fields
+
+
 # -- the twins' functions ----------------------------------------------------------------------------------------------
+
+cdef long _status_number(object status) except -1:
+    cdef int overflow
+    cdef long number = 0
+    if isinstance(status, int):
+        # Compared as what it is used as: a subclass of int may compare as it likes.
+        number = PyLong_AsLongAndOverflow(status, &overflow)
+    if FIRST_STATUS <= number <= LAST_STATUS:
+        return number
+    raise LocalProtocolError(f"status is not an integer from 200 to 599: {status!r}")
+
 
 cpdef tuple encode_head(object status, object headers, bytes default_fields):
     """Status line, `default_fields` (ready-made lines) and the application's fields, without the final empty line.
@@ -227,19 +317,11 @@ cpdef tuple encode_head(object status, object headers, bytes default_fields):
     Returns (block, content_length, flags). See the pure twin.
     """
     cdef Summary summary = Summary(0, -1, 0)
-    cdef bytes line = None
+    cdef bytes line
     cdef bytes block
-    cdef int overflow
-    cdef long number = 0
     if default_fields is None:
         raise TypeError("default_fields must be bytes, not None")
-    if isinstance(status, int):
-        # Compared as what it is used as: a subclass of int may compare as it likes.
-        number = PyLong_AsLongAndOverflow(status, &overflow)
-    if FIRST_STATUS <= number <= LAST_STATUS:
-        line = <bytes> _status_lines[number - FIRST_STATUS]
-    else:
-        raise LocalProtocolError(f"status is not an integer from 200 to 599: {status!r}")
+    line = <bytes> _status_lines[_status_number(status) - FIRST_STATUS]
     block = _encode(line, default_fields, headers, True, &summary)
     return block, summary.content_length, summary.flags
 
@@ -248,6 +330,22 @@ cpdef bytes encode_fields(object headers):
     """Field lines as they are, for trailers and for 103 (RFC 9112 7.1.2, RFC 8297). No empty line behind them."""
     cdef Summary summary = Summary(0, -1, 0)
     return _encode(b"", b"", headers, False, &summary)
+
+
+cpdef tuple list_head(object status, object headers, list default_fields):
+    """What `encode_head` writes as lines, as a list for HTTP/2 and 3: (fields, the application's Content-Length or -1)."""
+    cdef int64_t content_length = -1
+    cdef list fields
+    if default_fields is None:
+        raise TypeError("default_fields must be a list, not None")
+    _status_number(status)
+    fields = _listed(headers, default_fields, &content_length)
+    return fields, content_length
+
+
+cpdef list list_fields(object headers):
+    """What `encode_fields` writes as lines, as a list of the same form as `list_head`'s."""
+    return _listed(headers, [], NULL)
 
 
 cpdef bytes chunk(bytes data):

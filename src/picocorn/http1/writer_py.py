@@ -1,5 +1,7 @@
 """The HTTP/1 response writer, pure Python: status, fields and content in, bytes out. Twin of `writer_c.pyx`.
 
+The rules on what an application may send as fields are here too, for versions that do not write lines: `list_head`.
+
 Mechanism only: it checks what the application hands over and serialises it. How the message is framed, whether the connection
 stays open and which fields the server adds is policy and lives in `connection_py.py`. Knows no socket and no request.
 
@@ -18,7 +20,17 @@ from ..base.limits import MAX_INT63
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CONNECTION_CLOSE", "LAST_CHUNK", "chunk", "content_length_line", "encode_fields", "encode_head", "join_message"]
+__all__ = [
+    "CONNECTION_CLOSE",
+    "LAST_CHUNK",
+    "chunk",
+    "content_length_line",
+    "encode_fields",
+    "encode_head",
+    "join_message",
+    "list_fields",
+    "list_head",
+]
 
 #: Flag of `encode_head`: the application's Connection field lists "close".
 CONNECTION_CLOSE = 1
@@ -33,6 +45,8 @@ _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++").fullmatch
 _has_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 # ASGI E5: the server frames the message, so it ignores an application's Transfer-Encoding.
 _SPECIAL = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+#: Fields that other versions of HTTP do not have (RFC 9113 8.2.2).
+_CONNECTION_SPECIFIC = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"))
 
 
 def _refuse_shape(index: int, field: object) -> NoReturn:
@@ -105,6 +119,38 @@ def encode_fields(headers: Iterable[Iterable[bytes]]) -> bytes:
     Raises LocalProtocolError as `encode_head` does for a field that is no pair of bytes or is invalid.
     """
     return b"".join([b"%b: %b\r\n" % _pair(index, field) for index, field in enumerate(_iterate(headers))])
+
+
+def list_head(
+    status: int, headers: Iterable[Iterable[bytes]], default_fields: list[tuple[bytes, bytes]]
+) -> tuple[list[tuple[bytes, bytes]], int]:
+    """What `encode_head` writes as lines, as a list for HTTP/2 and 3: (fields, the application's Content-Length or -1).
+
+    Names are in lower case, values without whitespace around them, and fields about the connection are left out (RFC 9113 8.2).
+    `default_fields` are that already. Raises LocalProtocolError as `encode_head` does.
+    """
+    _status_line(status)
+    fields = default_fields.copy()
+    content_length = -1
+    for index, field in enumerate(_iterate(headers)):
+        name, value = _pair(index, field)
+        name = name.lower()
+        if name == b"content-length":
+            content_length = _length(index, value, content_length)
+        if name not in _CONNECTION_SPECIFIC:
+            fields.append((name, value.strip(b" \t")))
+    return fields, content_length
+
+
+def list_fields(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, bytes]]:
+    """What `encode_fields` writes as lines, as a list of the same form as `list_head`'s. Raises LocalProtocolError."""
+    fields = []
+    for index, field in enumerate(_iterate(headers)):
+        name, value = _pair(index, field)
+        name = name.lower()
+        if name not in _CONNECTION_SPECIFIC:
+            fields.append((name, value.strip(b" \t")))
+    return fields
 
 
 def _iterate(headers: Iterable[Iterable[bytes]]) -> Iterable[Iterable[bytes]]:
