@@ -13,7 +13,7 @@ from ..server.options import GROUPS, Option, check, declared, flag_of
 if TYPE_CHECKING:
     import dataclasses
 
-__all__ = ["Command", "OneLineError", "parameters"]
+__all__ = ["Command", "OneLineError", "parameters", "variable_of"]
 
 #: Looked up in this order: ours first, then those of the server that many deployments come from.
 PREFIXES = ("PICOCORN_", "UVICORN_")
@@ -83,11 +83,21 @@ def _help(field: dataclasses.Field[Any], details: Option) -> str:
 
 
 def _parameter(name: str, field: dataclasses.Field[Any], details: Option) -> click.Parameter:
-    variables = [prefix + name.upper() for prefix in PREFIXES]
+    variables = _variables(name)
     if name == "app":
-        return click.Argument([name], envvar=variables, metavar=details.metavar)
+        # Not required here: a configuration file may name it.
+        return click.Argument([name], envvar=variables, metavar=details.metavar, required=False)
     shared: dict[str, Any] = {"envvar": variables, "help": _help(field, details)}
     flag = flag_of(name, details)
+def _variables(name: str) -> list[str]:
+    return [prefix + name.upper() for prefix in PREFIXES]
+
+
+def variable_of(name: str) -> str:
+    """What to call the environment as the source of an option: the variable that click has taken."""
+    return "environment " + next(variable for variable in _variables(name) if os.environ.get(variable))
+
+
     if details.kind == "switch":
         return click.Option([name, f"{flag}/--no-{flag[2:]}"], default=field.default, **shared)
     if details.kind == "flag":

@@ -25,7 +25,7 @@ from .importer import import_from_string
 from .log_config import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, apply_level, apply_log_config, silence_access_log
 from .loop import get_loop_factory
 from .message_logger import MessageLoggerMiddleware
-from .options import Settings, check
+from .options import DefaultNumber, DefaultText, Settings, check
 from .recycling import check_platform
 
 if TYPE_CHECKING:
@@ -108,8 +108,9 @@ class Config(Settings):
         self.configure_logging()
         if self.env_file is not None:
             self._load_env_file()
-        if self.forwarded_allow_ips is None:
-            self.forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", DEFAULT_TRUSTED)
+        if self.forwarded_allow_ips is None or isinstance(self.forwarded_allow_ips, DefaultText):
+            otherwise = DEFAULT_TRUSTED if self.forwarded_allow_ips is None else str(self.forwarded_allow_ips)
+            self.forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", otherwise)
         self._settle_workers()
         self._settle_renamed()
         settle_binding(self)
@@ -120,7 +121,7 @@ class Config(Settings):
         #: whether --workers was given
         self.workers_given = self.workers is not None
         variable = os.environ.get("WEB_CONCURRENCY", "")
-        if self.workers is None and variable:
+        if variable and (self.workers is None or isinstance(self.workers, DefaultNumber)):
             try:
                 self.workers = check("workers", int(variable))
             except (ValueError, ConfigError):

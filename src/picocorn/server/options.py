@@ -56,7 +56,11 @@ class Settings(ProcessOptions, RequestOptions, BindingOptions, UvicornsOptions):
         default="",
         init=False,
         metadata=about(
-            metavar="DIRECTORY", group="Application", shown_default="the current directory", help="Look for APP here first."
+            metavar="DIRECTORY",
+            path=True,
+            group="Application",
+            shown_default="the current directory",
+            help="Look for APP here first.",
         ),
     )
 

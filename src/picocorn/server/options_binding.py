@@ -21,6 +21,8 @@ class BindingOptions:
         metadata=about(
             kind="list",
             flag="bind",
+            path=True,
+            path_prefix="unix:",
             metavar="ADDRESS",
             group="Binding",
             help="Where to listen, instead of the above; may be repeated: host:port, [v6]:port, :port (all interfaces), "

@@ -55,10 +55,31 @@ class Option:
     flag: str = ""
     #: what stands for the value in help
     metavar: str = ""
+    #: of "list": what stands between values in an environment variable, whitespace if nothing else is said
+    separator: str = ""
+    #: of "list": each value is a path, and on the command line something has to be there
+    must_exist: bool = False
     #: how to name the default where there is none to show
     shown_default: str = ""
+    #: environment variable that `Config` reads where only a configuration file, or nothing, gives a value
+    variable: str = ""
+    #: of text that may hold several values: what stands between them; a configuration file may have a list
+    joined_by: str = ""
+    #: a table stands for it in a configuration file
+    table: bool = False
+    #: a path, which in a configuration file is relative to that; implied by "file" and must_exist
+    path: bool = False
+    #: what a value that is a path begins with
+    path_prefix: str = ""
+    #: not to be shown
+    secret: bool = False
     #: part of the API alone
     api_only: bool = False
+
+    @property
+    def is_path(self) -> bool:
+        """Whether values are paths, at least those that begin with path_prefix."""
+        return self.path or self.must_exist or self.kind == "file"
 
 
 def about(help: str, group: str, **details: Any) -> dict[str, Option]:  # noqa: A002

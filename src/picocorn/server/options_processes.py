@@ -54,5 +54,7 @@ class ProcessOptions:
     )
     pidfile: str | os.PathLike[str] | None = dataclasses.field(
         default=None,
-        metadata=about(metavar="FILE", group="Processes", help="File to write the process id into, once the server listens."),
+        metadata=about(
+            metavar="FILE", path=True, group="Processes", help="File to write the process id into, once the server listens."
+        ),
     )

@@ -42,7 +42,7 @@ class UvicornsOptions:
         metadata=about(kind="integer", minimum=0, maximum=65535, group="Binding", help="Port to bind to; 0 picks a free one."),
     )
     uds: str | None = dataclasses.field(
-        default=None, metadata=about(metavar="PATH", group="Binding", help="Bind to a Unix domain socket instead.")
+        default=None, metadata=about(metavar="PATH", path=True, group="Binding", help="Bind to a Unix domain socket instead.")
     )
     fd: int | None = dataclasses.field(
         default=None,
@@ -131,7 +131,10 @@ class UvicornsOptions:
     log_config: dict[str, Any] | str | os.PathLike[str] | RawConfigParser | IO[Any] | None = dataclasses.field(
         default_factory=lambda: LOGGING_CONFIG,
         metadata=about(
-            kind="file", group="Logging", help="File with a logging configuration: .json, .yaml, or .ini for anything else."
+            kind="file",
+            table=True,
+            group="Logging",
+            help="File with a logging configuration: .json, .yaml, or .ini for anything else.",
         ),
     )
     log_level: str | int | None = dataclasses.field(
@@ -204,6 +207,7 @@ class UvicornsOptions:
     backlog: int = dataclasses.field(
         default=2048, metadata=about(kind="integer", minimum=0, group="Binding", help="Connections that may wait to be accepted.")
     )
+            variable="WEB_CONCURRENCY",
     timeout_keep_alive: float = dataclasses.field(
         default=5,
         metadata=about(
@@ -222,6 +226,8 @@ class UvicornsOptions:
         metadata=about(
             kind="seconds",
             minimum=0,
+            variable="FORWARDED_ALLOW_IPS",
+            joined_by=",",
             group="Timeouts",
             help="For running requests to end once the server is told to stop. 0 means for ever.",
         ),
@@ -261,3 +267,4 @@ class UvicornsOptions:
             kind="flag", group="Application", help="Run each request in an empty context: what the lifespan set is not seen."
         ),
     )
+            table=True,

@@ -17,7 +17,7 @@ from .server import Server
 from .service import Service
 from .systemd import Notifier, take_over
 
-__all__ = ["run", "run_command", "serve", "serve_here"]
+__all__ = ["log_application_error", "run", "serve", "serve_here"]
 
 logger = logging.getLogger("picocorn.error")
 
@@ -60,12 +60,6 @@ def run(app: Any, *args: Any, app_dir: str | None = None, **options: Any) -> Non
     if app_dir is not None:
         sys.path.insert(0, app_dir)
     serve(lambda: Config(app, *args, **options))
-
-
-def run_command(app: str, app_dir: str, **options: Any) -> None:
-    """As `run()`, for the command line: there, `--workers 1` asks for a supervisor with one worker."""
-    sys.path.insert(0, app_dir)
-    serve(lambda: Config(app, **options), supervise_one=True)
 
 
 def serve(make_config: Callable[[], Config], supervise_one: bool = False) -> None:
