@@ -82,13 +82,6 @@ def _help(field: dataclasses.Field[Any], details: Option) -> str:
     return f"{details.help} [default: {default}]" if default else details.help
 
 
-def _parameter(name: str, field: dataclasses.Field[Any], details: Option) -> click.Parameter:
-    variables = _variables(name)
-    if name == "app":
-        # Not required here: a configuration file may name it.
-        return click.Argument([name], envvar=variables, metavar=details.metavar, required=False)
-    shared: dict[str, Any] = {"envvar": variables, "help": _help(field, details)}
-    flag = flag_of(name, details)
 def _variables(name: str) -> list[str]:
     return [prefix + name.upper() for prefix in PREFIXES]
 
@@ -98,6 +91,13 @@ def variable_of(name: str) -> str:
     return "environment " + next(variable for variable in _variables(name) if os.environ.get(variable))
 
 
+def _parameter(name: str, field: dataclasses.Field[Any], details: Option) -> click.Parameter:
+    variables = _variables(name)
+    if name == "app":
+        # Not required here: a configuration file may name it.
+        return click.Argument([name], envvar=variables, metavar=details.metavar, required=False)
+    shared: dict[str, Any] = {"envvar": variables, "help": _help(field, details)}
+    flag = flag_of(name, details)
     if details.kind == "switch":
         return click.Option([name, f"{flag}/--no-{flag[2:]}"], default=field.default, **shared)
     if details.kind == "flag":

@@ -165,6 +165,7 @@ class UvicornsOptions:
         metadata=about(
             kind="integer",
             minimum=1,
+            variable="WEB_CONCURRENCY",
             shown_default="$WEB_CONCURRENCY, or one process without a supervisor",
             group="Processes",
             help="Worker processes, started and watched over by a supervisor.",
@@ -183,6 +184,8 @@ class UvicornsOptions:
     forwarded_allow_ips: list[str] | str | None = dataclasses.field(
         default=None,
         metadata=about(
+            variable="FORWARDED_ALLOW_IPS",
+            joined_by=",",
             shown_default="$FORWARDED_ALLOW_IPS, or 127.0.0.1,::1",
             group="Proxies",
             help="Trusted proxies: addresses, networks and literals (socket paths) with commas between them; * for everybody.",
@@ -207,7 +210,6 @@ class UvicornsOptions:
     backlog: int = dataclasses.field(
         default=2048, metadata=about(kind="integer", minimum=0, group="Binding", help="Connections that may wait to be accepted.")
     )
-            variable="WEB_CONCURRENCY",
     timeout_keep_alive: float = dataclasses.field(
         default=5,
         metadata=about(
@@ -226,8 +228,6 @@ class UvicornsOptions:
         metadata=about(
             kind="seconds",
             minimum=0,
-            variable="FORWARDED_ALLOW_IPS",
-            joined_by=",",
             group="Timeouts",
             help="For running requests to end once the server is told to stop. 0 means for ever.",
         ),
@@ -250,6 +250,7 @@ class UvicornsOptions:
         metadata=about(
             kind="list",
             flag="header",
+            table=True,
             metavar="NAME:VALUE",
             group="Responses",
             help="Field to send with each response; may be repeated.",
@@ -267,4 +268,3 @@ class UvicornsOptions:
             kind="flag", group="Application", help="Run each request in an empty context: what the lifespan set is not seen."
         ),
     )
-            table=True,
