@@ -56,6 +56,8 @@ def sample(name: str, tmp_path: Path) -> tuple[str, Any]:
     details = declared()[name][1]
     if details.choices:
         return details.choices[-1], details.choices[-1]
+    if details.must_exist:
+        return str(tmp_path), (str(tmp_path),)
     if details.kind == "file":
         path = str(tmp_path / "file")
         Path(path).write_text("")
@@ -102,8 +104,11 @@ def test_environment(prefix: str, ran: list[Any], tmp_path: Path) -> None:
     values = {}
     for name in VALUED:
         text, value = sample(name, tmp_path)
-        # A value with a space would be two.
-        env[prefix + name.upper()], values[name] = ("x-a:1 x-b:2", ("x-a:1", "x-b:2")) if name in LISTS else (text, value)
+        if name in LISTS:
+            separator = declared()[name][1].separator
+            # A value with a space would be two.
+            text, value = (f"{text}{separator}{text}", (text, text)) if separator else ("x-a:1 x-b:2", ("x-a:1", "x-b:2"))
+        env[prefix + name.upper()], values[name] = text, value
     for name in SWITCHES:
         env[prefix + name.upper()], values[name] = "false", False
     for name in FLAGS:

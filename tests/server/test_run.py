@@ -45,7 +45,7 @@ def test_a_wrong_option_is_an_exception_in_a_program() -> None:
         ("picocorn.importer", ["ImportFromStringError", "import_from_string"]),
         ("picocorn.middleware.proxy_headers", ["ProxyHeadersMiddleware"]),
         ("picocorn.middleware.wsgi", ["WSGIMiddleware"]),
-        ("picocorn.supervisors", ["Multiprocess"]),
+        ("picocorn.supervisors", ["ChangeReload", "Multiprocess"]),
         ("picocorn.middleware.asgi2", ["ASGI2Middleware"]),
         ("picocorn.middleware.message_logger", ["MessageLoggerMiddleware"]),
         (

@@ -47,6 +47,10 @@ class _Value(click.ParamType):  # type: ignore[type-arg]  # generic in new versi
             return self.name
         return f"[{'|'.join(choices)}{'|MODULE:ATTRIBUTE' if self._details.importable else ''}]"
 
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """See click.ParamType."""
+        return rv.split(self._details.separator or None)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See click.ParamType."""
         if not isinstance(value, str):
@@ -59,6 +63,8 @@ class _Value(click.ParamType):  # type: ignore[type-arg]  # generic in new versi
             value = int(number) if number.is_integer() else number
         elif kind == "file" and not os.path.exists(value):
             self.fail(f"File {value!r} does not exist.", param, ctx)
+        elif self._details.must_exist and not os.path.exists(value):
+            self.fail(f"Path {value!r} does not exist.", param, ctx)
         try:
             return check(self._option_name, value)
         except ConfigError as error:

@@ -27,9 +27,11 @@ from .loop import get_loop_factory
 from .message_logger import MessageLoggerMiddleware
 from .options import DefaultNumber, DefaultText, Settings, check
 from .recycling import check_platform
+from .reload_settings import settle_reload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = [
     "HTTP_PROTOCOLS",
@@ -106,6 +108,9 @@ class Config(Settings):
         self.encoded_headers: list[tuple[bytes, bytes]] = []
         self.headers: list[tuple[str, str]] = [_header(item) for item in self.headers or ()]
         self.configure_logging()
+        #: directories that `reload_excludes` names
+        self.reload_dirs_excludes: list[Path] = []
+        settle_reload(self)
         if self.env_file is not None:
             self._load_env_file()
         if self.forwarded_allow_ips is None or isinstance(self.forwarded_allow_ips, DefaultText):
@@ -126,10 +131,12 @@ class Config(Settings):
                 self.workers = check("workers", int(variable))
             except (ValueError, ConfigError):
                 raise ConfigError(f"Invalid value for WEB_CONCURRENCY: {variable!r} is no number of workers.") from None
-        self.workers = self.workers or 1
+        self.workers = int(self.workers or 1)
+        if self.reload and self.workers > 1:
+            logger.warning('"workers" flag is ignored when reloading is enabled.')
         check_platform(int(self.limit_worker_rss or 0))
         needed = self.workers > 1 or self.limit_worker_lifetime or self.limit_worker_rss or self.timeout_worker_hung
-        self.needs_supervisor = bool(needed)
+        self.needs_supervisor = bool(needed) and not self.reload
 
     def _check_outside(self) -> None:
         """Check what others are told about this server: load balancers, and who looks for its process."""
@@ -197,13 +204,13 @@ class Config(Settings):
 
     @property
     def should_reload(self) -> bool:
-        """Whether the server restarts when files change."""
-        return False
+        """Whether the application is started anew when files change."""
+        return isinstance(self.app, str) and self.reload
 
     @property
     def use_subprocess(self) -> bool:
         """Whether the application runs in other processes than this one."""
-        return self.needs_supervisor
+        return self.needs_supervisor or self.reload
 
     @property
     def limits(self) -> HTTP1Limits:

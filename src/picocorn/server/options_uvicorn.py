@@ -6,6 +6,7 @@ See options.py. An option of uvicorn's that is new here is put where uvicorn has
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,9 @@ from .log_defaults import LOGGING_CONFIG
 from .options_declaring import HTTP_CHOICES, LOOP_CHOICES, WS_CHOICES, DefaultNumber, DefaultText, about
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Awaitable, Iterable
     from configparser import RawConfigParser
+    from pathlib import Path
     from typing import IO
 
 __all__ = ["UvicornsOptions"]
@@ -158,6 +159,47 @@ class UvicornsOptions:
             choices=("auto", "asgi3", "asgi2", "wsgi"),
             group="Application",
             help="What the application speaks. wsgi runs it in threads (needs a2wsgi).",
+        ),
+    )
+    reload: bool = dataclasses.field(
+        default=False,
+        metadata=about(kind="flag", group="Processes", help="Start the application anew when its files change: for development."),
+    )
+    reload_dirs: list[str] | list[Path] | str | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="list",
+            flag="reload-dir",
+            metavar="DIRECTORY",
+            separator=os.pathsep,
+            must_exist=True,
+            shown_default="the current directory",
+            group="Processes",
+            help="Look for changes below; may be repeated.",
+        ),
+    )
+    reload_delay: float = dataclasses.field(
+        default=0.25,
+        metadata=about(kind="seconds", minimum=0, group="Processes", help="Between two looks for changes."),
+    )
+    reload_includes: list[str] | str | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="list",
+            flag="reload-include",
+            metavar="GLOB",
+            group="Processes",
+            help="Files that count beside *.py, or a directory to look into; may be repeated.",
+        ),
+    )
+    reload_excludes: list[str] | str | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="list",
+            flag="reload-exclude",
+            metavar="GLOB",
+            group="Processes",
+            help="Files and directories that do not count, beside hidden ones; may be repeated.",
         ),
     )
     workers: int | None = dataclasses.field(

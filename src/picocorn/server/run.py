@@ -74,7 +74,9 @@ def serve(make_config: Callable[[], Config], supervise_one: bool = False) -> Non
     take_over()
     environment = dict(os.environ)
     config = make_config()
-    if config.needs_supervisor or (supervise_one and config.workers_given):
+    if config.reload:
+        reload(config, make_config, environment)
+    elif config.needs_supervisor or (supervise_one and config.workers_given):
         supervise(config, make_config, environment)
     else:
         server = Server(config)
@@ -90,9 +92,7 @@ def _is_being_spawned() -> bool:
 
 def supervise(config: Config, make_config: Callable[[], Config], environment: dict[str, str]) -> None:
     """Serve with worker processes. `environment` is that from before the configuration was made."""
-    if not isinstance(config.app, str):
-        logger.warning("You must pass the application as an import string to enable 'reload' or 'workers'.")
-        sys.exit(STARTUP_FAILURE)
+    _check_importable(config)
     if os.name != "posix":
         raise ConfigError("Invalid value for '--workers': more than one process needs a POSIX system.")
     from .generation import first_generation
@@ -101,6 +101,23 @@ def supervise(config: Config, make_config: Callable[[], Config], environment: di
     code = Supervisor(first_generation(config, make_config, environment)).run()
     if code:
         sys.exit(code)
+
+
+def reload(config: Config, make_config: Callable[[], Config], environment: dict[str, str]) -> None:
+    """Serve with a process that is started anew when files change. `environment` as of `supervise`."""
+    _check_importable(config)
+    from .generation import first_generation
+    from .reload import Reloader
+
+    code = Reloader(first_generation(config, make_config, environment)).run()
+    if code:
+        sys.exit(code)
+
+
+def _check_importable(config: Config) -> None:
+    if not isinstance(config.app, str):
+        logger.warning("You must pass the application as an import string to enable 'reload' or 'workers'.")
+        sys.exit(STARTUP_FAILURE)
 
 
 def serve_here(server: Server, sockets: list[socket.socket] | None = None) -> None:

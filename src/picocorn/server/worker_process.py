@@ -10,9 +10,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..transport.sharing import Share, ShareTable
+from .config import Config
 from .generation import Generation
 from .health import Heart
 from .supervisor_signals import held_back
@@ -27,9 +28,18 @@ _spawn = multiprocessing.get_context("spawn")
 
 
 class WorkerProcess:
-    """One worker, from its start on. Raises OSError if the process cannot be started."""
+    """One worker, from its start on. Raises OSError if the process cannot be started.
 
-    def __init__(self, generation: Generation, sockets: Sequence[socket.socket], table: ShareTable | None) -> None:
+    `target` is what runs in it, and takes what `work` takes.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        sockets: Sequence[socket.socket],
+        table: ShareTable | None,
+        target: Callable[[Config, list[socket.socket], socket.socket, Share | None], None] = work,
+    ) -> None:
         config = generation.config
         self.generation = generation
         self.heart = Heart(config.timeout_worker_healthcheck, config.timeout_worker_hung)
@@ -57,7 +67,7 @@ class WorkerProcess:
             multiprocessing.resource_tracker.ensure_running()
             # A Ctrl+C goes to every process of the terminal. One that is still starting would answer with a traceback.
             with held_back(signal.SIGINT):
-                self._process = _spawn.Process(target=work, args=(config, list(sockets), theirs, share))
+                self._process = _spawn.Process(target=target, args=(config, list(sockets), theirs, share))
                 self._process.start()
         except BaseException:
             ours.close()
