@@ -46,7 +46,7 @@ def find_config_file(directory: str) -> str | None:
         if not os.path.isfile(path):
             continue
         # Somebody else's pyproject.toml is none of our business, whatever its state.
-        if name != "pyproject.toml" or _has_our_table(path):
+        if name != "pyproject.toml" or _has_our_table(path, name):
             return path
     return None
 
@@ -85,18 +85,19 @@ def _load(path: str, shown: str) -> dict[str, Any]:
         raise ConfigFileError([f"{shown}: cannot be read: {error.strerror}."]) from None
     except UnicodeDecodeError as error:
         raise ConfigFileError([f"{shown}: is not UTF-8: byte {error.start}."]) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Not TOML, or a number or nesting beyond what Python takes.
         raise ConfigFileError([f"{shown}: {error}"]) from None
 
 
-def _has_our_table(path: str) -> bool:
+def _has_our_table(path: str, shown: str) -> bool:
     try:
         # Without the word there is no such table, and most have it not: no need to parse those.
         if b"picocorn" not in Path(path).read_bytes():
             return False
     except OSError as error:
-        raise ConfigFileError([f"{path}: cannot be read: {error.strerror}."]) from None
-    return _table_of_ours(_load(path, path)) is not None
+        raise ConfigFileError([f"{shown}: cannot be read: {error.strerror}."]) from None
+    return _table_of_ours(_load(path, shown)) is not None
 
 
 def _table_of_ours(document: dict[str, Any]) -> Any:
@@ -176,7 +177,9 @@ def _text(details: Option, value: Any, folder: Path, wanted: str) -> str:
         return text
     if text == prefix:
         raise ValueError(f"{value!r} names no path.")
-    path = os.fspath(folder / text.removeprefix(prefix))
+    path = text.removeprefix(prefix)
+    if not os.path.isabs(path):
+        path = os.fspath(folder / path)
     if (details.kind == "file" or details.must_exist) and not os.path.exists(path):
         raise ValueError(f"{'File' if details.kind == 'file' else 'Path'} {path!r} does not exist.")
     return prefix + path
@@ -203,4 +206,6 @@ def _kind(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "" if isinstance(value, dict | list) else f" {str(value).lower() if isinstance(value, bool) else repr(value)}"
+    if isinstance(value, dict | list):
+        return ""
+    return f" {value!r}" if isinstance(value, str) else f" {str(value).lower() if isinstance(value, bool) else value}"

@@ -77,9 +77,10 @@ def _absolute(details: Option, value: Any) -> Any:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     prefix = details.path_prefix
-    if details.is_path and isinstance(value, str) and value.startswith(prefix):
-        return prefix + os.fspath(Path.cwd() / value.removeprefix(prefix))
-    return value
+    if not details.is_path or not isinstance(value, str) or not value.startswith(prefix):
+        return value
+    path = value.removeprefix(prefix)
+    return prefix + (path if os.path.isabs(path) else os.fspath(Path.cwd() / path))
 
 
 # -- TOML
