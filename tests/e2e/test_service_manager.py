@@ -132,7 +132,8 @@ def test_an_upgrade(mode: str, manager: Manager, tmp_path: Path) -> None:
             server.server.send_signal(signal.SIGTERM)
             # Not `stop`, which would wait for the new one's output as well.
             assert server.server.process.wait(DEADLINE_SECONDS) == 0
-            assert manager.hear_until("MAINPID") == {"MAINPID": str(new)}
+            # With a sign of life: it may be half a timeout until the new one gives its own.
+            assert manager.hear_until("MAINPID") == {"MAINPID": str(new), "WATCHDOG": "1"}
             assert (aside.exists(), pid.read_text()) == (False, f"{new}\n")
             told = server.ask(where)
             assert told["parent"] == new
@@ -143,6 +144,22 @@ def test_an_upgrade(mode: str, manager: Manager, tmp_path: Path) -> None:
         assert manager.hear_until("STOPPING")["STATUS"] == "Stopping"
         wait_until(lambda: not pid.exists(), "the new one has ended")
     assert manager.rest() == []
+
+
+@SUPERVISED
+def test_an_upgrade_that_is_given_up(mode: str, manager: Manager) -> None:
+    with listening(mode, env={"NOTIFY_SOCKET": manager.address}) as server:
+        manager.hear_until("READY")
+        server.server.send_signal(signal.SIGUSR2)
+        new = int(server.server.wait_for(r"Started new parent process \[(\d+)\]")[1])
+        manager.hear_until("READY")
+        os.kill(new, signal.SIGTERM)
+        server.server.wait_for(rf"New parent process \[{new}\] has ended")
+        # STOPPING=1 would have the manager end the service, which goes on.
+        assert manager.rest() == []
+        server.ask(address(server))
+        server.stop()
+        manager.hear_until("STOPPING")
 
 
 @SUPERVISED

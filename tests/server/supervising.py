@@ -50,16 +50,8 @@ class Supervised:
         self.server.wait_for("Application startup complete", count)
 
     def connect(self) -> Client:
-        """A client. The first worker that is ready is the first that listens: it is waited for."""
-        clients: list[Client] = []
-
-        def connected() -> bool:
-            with contextlib.suppress(ConnectionRefusedError):
-                clients.append(self.server.connect())
-            return bool(clients)
-
-        wait_until(connected, "somebody listens")
-        return clients[0]
+        """A client, who is answered once the first worker is ready."""
+        return self.server.connect()
 
     def ask(self, target: bytes = b"/") -> tuple[int, str]:
         """Who answers, and the variable GENERATION there."""

@@ -46,6 +46,28 @@ def test_shared(opened: list[Sockets]) -> None:
     assert (sockets.table is not None) is (NATIVE and sys.platform == "linux")
 
 
+def backlog(sock: socket.socket) -> int:
+    """As the kernel has it: of a listening socket, the field after the seven first numbers of struct tcp_info."""
+    return int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)[28:], sys.byteorder)
+
+
+@needs_linux
+def test_they_listen_before_there_are_workers(opened: list[Sockets]) -> None:
+    (one,) = bound(opened, backlog=7).all
+    assert one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+    assert backlog(one) == 7
+    # What is accepted inherits that, and may connect now.
+    assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+@needs_linux
+def test_only_the_first_of_one_each_listens_before_its_worker(opened: list[Sockets]) -> None:
+    """What the kernel would give to the others would wait for the slowest to start."""
+    groups = bound(opened, socket_balance=REUSEPORT).for_workers(2)
+    assert [group[0].getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for group in groups] == [1, 0]
+
+
 @needs_linux
 def test_one_each(opened: list[Sockets]) -> None:
     sockets = bound(opened, socket_balance=REUSEPORT)

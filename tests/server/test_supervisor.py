@@ -175,6 +175,24 @@ def test_a_unix_socket_is_removed_at_the_end(tmp_path: Path) -> None:
         assert not path.exists()
 
 
+def test_a_unix_socket_is_removed_by_the_last_worker_of_a_killed_supervisor(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with supervised("--uds", str(path)) as running:
+        running.wait_for_workers(2)
+        running.server.process.kill()
+        running.server.join()
+        running.wait_until_gone(*running.started)
+        assert not path.exists()
+
+
+def test_connections_wait_for_the_first_worker() -> None:
+    with supervised(env={"START_SECONDS": "1"}) as running:
+        running.server.wait_for("running on")
+        client = running.server.connect()
+        assert "Application startup complete" not in running.server.output
+        assert client.request().status == 200
+
+
 def test_an_inherited_descriptor() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         saved = os.dup(0)

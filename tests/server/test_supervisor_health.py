@@ -148,9 +148,10 @@ def test_as_process_one_it_waits_for_orphans(tmp_path: Path) -> None:
     if not command:
         pytest.skip("namespaces are not ours to make")
     environment = {**os.environ, "GATE": str(tmp_path / "gate"), "PYTHONPATH": str(Path(picocorn.__file__).parent.parent)}
-    serve = (sys.executable, "-m", "picocorn", "supervised:app", "--app-dir", str(APPS), "--port", "0", "--workers", "1")
+    serve = (sys.executable, "-m", "picocorn", "supervised:app", "--app-dir", str(APPS), "--workers", "1")
+    bind = ("--bind", "127.0.0.1:0", "--bind", f"unix:{tmp_path / 's'}")
     with gate(tmp_path) as (_path, open_gate):
-        server = SpawnedServer([*command, *serve], None, environment)
+        server = SpawnedServer([*command, *serve, *bind], None, environment)
         try:
             running = Supervised(server)
             server.wait_for(r"Started parent process \[1\]")
@@ -164,6 +165,8 @@ def test_as_process_one_it_waits_for_orphans(tmp_path: Path) -> None:
             wait_until(lambda: len(before - set(children.read_text().split())) == 1, "the orphan was waited for")
             os.kill(running.pid, signal.SIGTERM)
             assert server.join() == 0
+            # It has no parent: not even one that it could take for a server which goes on.
+            assert not (tmp_path / "s").exists()
         finally:
             for client in server.clients:
                 client.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import wait_until
+from harness import Client, wait_until
 from server.supervising import gate, is_gone, supervised
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
@@ -262,6 +262,59 @@ def test_the_file_of_a_unix_socket_stays_for_who_still_listens(tmp_path: Path) -
         os.kill(newer, signal.SIGTERM)
         running.wait_until_gone(newer)
         assert not path.exists()
+
+
+@pytest.mark.parametrize("who", ["old", "new"])
+def test_who_ends_while_another_server_serves_loses_no_idle_connection(who: str, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    # The port of one is the port of the other, who only names the sockets that it gets.
+    with supervised("--bind", "127.0.0.1:0", "--bind", f"unix:{path}", workers=1) as running:
+        running.wait_for_workers(1)
+        running.server.send_signal(signal.SIGUSR2)
+        pids = {"old": running.pid, "new": int(running.server.wait_for(r"Started new parent process \[(\d+)\]")[1])}
+        running.wait_for_workers(2)
+        worker = dict(zip(("old", "new"), running.started, strict=True))[who]
+        # Which worker takes a connection is not for us to say.
+        clients = [running.connect()]
+        wait_until(lambda: told(clients[-1], worker) or clients.append(running.connect()), "it has a connection")
+        kept = clients[-1]
+        os.kill(pids[who], signal.SIGTERM)
+        running.server.wait_for("Shutting down")
+        # For longer than clients have when nobody takes over.
+        wait_until(lambda: {running.ask()[0] for _ in range(20)} == set(running.started) - {worker}, "the other one answers")
+        assert kept.request().get(b"connection") == b"close"
+        for client in clients:
+            client.close()
+        running.wait_until_gone(worker)
+        for pid in pids.values():
+            if not is_gone(pid):
+                os.kill(pid, signal.SIGTERM)
+        running.wait_until_gone(*pids.values())
+    assert not path.exists()
+
+
+def told(client: Client, worker: int) -> bool:
+    """Whether it is this worker whose client that is."""
+    return client.request().body == f"{worker} ".encode()
+
+
+def test_the_file_of_a_unix_socket_goes_with_the_last_of_two_servers_that_end(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    # What runs in the old one keeps it from ending, not from being no server any more.
+    bind = ("--bind", "127.0.0.1:0", "--bind", f"unix:{path}")
+    with gate(tmp_path) as (pipe, open_gate), supervised(*bind, workers=1, env={"GATE": str(pipe)}) as running:
+        running.send(b"/slow")
+        running.server.send_signal(signal.SIGUSR2)
+        new = int(running.server.wait_for(r"Started new parent process \[(\d+)\]")[1])
+        running.wait_for_workers(2)
+        running.server.send_signal(signal.SIGTERM)
+        running.server.wait_for("Shutting down")
+        os.kill(new, signal.SIGTERM)
+        wait_until(lambda: is_gone(new), "the new one has ended")
+        assert not is_gone(running.pid)
+        open_gate()
+        running.wait_until_gone(running.pid)
+    assert not path.exists()
 
 
 def test_signals_for_the_supervisor_do_not_hurt_workers() -> None:

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 
 from ..base.errors import ConfigError
 from ..base.native import NATIVE
+from ..transport.listen import start_listening
 from ..transport.sharing import ShareTable
-from .binding import addresses_of, own_sockets
+from .binding import Listening, addresses_of, own_sockets
 from .config import Config
 from .sockets import UnixSocketFile
 
-__all__ = ["REUSEPORT", "SHARED", "Sockets"]
+__all__ = ["REUSEPORT", "SHARED", "Sockets", "files_of"]
 
 SHARED = "shared"
 REUSEPORT = "reuseport"
@@ -40,18 +41,28 @@ class Sockets:
         self.table: ShareTable | None = None
         self.is_shared = not _wants_reuseport(config) or (bool(inherited) and not _may_have_siblings(inherited[0]))
         if inherited:
-            self._files = _files_of(config, inherited[0])
+            self._files = files_of(config, inherited[0])
         elif self.is_shared:
-            listening = own_sockets(config)
-            self._groups.append(listening.sockets)
-            self._files = listening.files
+            self._take(own_sockets(config))
         else:
             # Without the option first: it would bind beside another server of the same user, and take half its connections.
             own_sockets(config).close()
-            self._groups.append(own_sockets(config, reuse_port=True).sockets)
+            # The others listen when their workers do: what the kernel gave to them now would wait for the slowest.
+            self._take(own_sockets(config, reuse_port=True))
 
         if self.is_shared and NATIVE and hasattr(os, "memfd_create"):
             self.table = ShareTable()
+
+    def _take(self, listening: Listening) -> None:
+        """Have the kernel take connections already, which wait for the first worker."""
+        try:
+            for sock in listening.sockets:
+                start_listening(sock, self._config.backlog)
+        except BaseException:
+            listening.close()
+            raise
+        self._groups.append(listening.sockets)
+        self._files = listening.files
 
     @property
     def all(self) -> list[socket.socket]:
@@ -90,16 +101,20 @@ class Sockets:
         return bound
 
     def close(self, keep_file: bool = False) -> None:
-        """Close all; remove the file of a Unix socket unless `keep_file` (somebody else accepts on it). Again: does nothing."""
-        for file in () if keep_file else self._files:
-            file.remove()
-        self._files.clear()
+        """Close all. Remove the files of Unix sockets unless `keep_file` (somebody else accepts on them). Again: does nothing."""
+        while self._files and not keep_file:
+            self._files.pop().remove()
         for sock in self.all:
             sock.close()
         self._groups.clear()
         if self.table is not None:
             self.table.close()
             self.table = None
+
+    def remove_dead_files(self) -> None:
+        """Remove the files that were kept, those on whose sockets nobody accepts by now."""
+        while self._files:
+            self._files.pop().remove_if_dead()
 
 
 def _wants_reuseport(config: Config) -> bool:
@@ -120,7 +135,7 @@ def _may_have_siblings(group: Sequence[socket.socket]) -> bool:
     )
 
 
-def _files_of(config: Config, group: Sequence[socket.socket]) -> list[UnixSocketFile]:
+def files_of(config: Config, group: Sequence[socket.socket]) -> list[UnixSocketFile]:
     """The files of Unix sockets that we bind to by our options: not of those that somebody else has passed to us."""
     ours = {address.path for address in addresses_of(config) if address.kind == "unix"}
     paths = [sock.getsockname() for sock in group if sock.family == getattr(socket, "AF_UNIX", None)]

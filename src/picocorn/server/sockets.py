@@ -114,6 +114,18 @@ class UnixSocketFile:
             if (status.st_dev, status.st_ino) == self._identity:
                 os.remove(self.path)
 
+    def remove_if_dead(self) -> None:
+        """Remove the file if it is still ours and nobody listens any more, as when the last of several processes has ended."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+            caller.setblocking(False)
+            try:
+                caller.connect(self.path)
+            except ConnectionRefusedError:
+                self.remove()
+            except OSError:
+                # It is gone, or somebody's whose queue is full, or not for us to know.
+                return
+
 
 def bind_unix(path: str, mode: int | None = None, owner: tuple[int, int] = (-1, -1)) -> tuple[socket.socket, UnixSocketFile]:
     """Bind to a path. The file of a socket that nobody accepts on is replaced, and its mode kept unless `mode` says otherwise.

@@ -13,7 +13,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..base.errors import ConfigError
 from .balance import Sockets
@@ -96,6 +96,7 @@ class Supervisor:
                 # Whatever has ended the loop: no worker is left, and no socket.
                 self._pool.kill_all()
                 self._release_sockets()
+                self._sockets.remove_dead_files()
                 self._service.end()
         log_process("Stopping parent process [%d]", os.getpid(), bold=True)
         return self._exit_code
@@ -270,7 +271,7 @@ class Supervisor:
 
     def _on_sigquit(self) -> None:
         logger.info("Received SIGQUIT, exiting at once.")
-        self._stop(tell=None)
+        self._stop(is_told=True)
         self._pool.hurry(signal.SIGQUIT, QUIT_SECONDS)
 
     def _on_sighup(self) -> None:
@@ -326,7 +327,7 @@ class Supervisor:
         """As `_stop`, after the `drain_delay`: unless it has begun, or others go on serving on the same sockets."""
         seconds = self._pool.generation.config.drain_delay
         serves = any(worker.is_ready for worker in self._pool.workers())
-        if not seconds or self._stop_at is not None or not serves or self._successor is not None:
+        if not seconds or self._stop_at is not None or not serves or self._others_serve():
             self._stop()
             return
         log_drain_delay(seconds)
@@ -336,22 +337,32 @@ class Supervisor:
         self._stop_at = time.monotonic() + seconds
         self._pool.tell(DRAIN)
 
-    def _stop(self, tell: Callable[[WorkerProcess], None] | None = WorkerProcess.terminate) -> None:
-        """Have all workers wind up, told by `tell`, or by the caller if that is None."""
+    def _others_serve(self) -> bool:
+        """Whether another server accepts on the same sockets: one that has taken them over, or one that has handed them over."""
+        return self._successor is not None or self._has_predecessor()
+
+    def _has_predecessor(self) -> bool:
+        return self._predecessor != 0 and self._predecessor == os.getppid()
+
+    def _stop(self, is_told: bool = False) -> None:
+        """Have all workers wind up. `is_told`: the caller tells them."""
         if self._is_stopping:
             return
         self._is_stopping = True
         if self._successor is not None:
             self._service.hand_over(self._successor.pid)
-        self._service.stopping("Stopping")
+        if not self._has_predecessor():
+            # Else the service goes on: it would be ended if it were said to stop.
+            self._service.stopping("Stopping")
+        tell = WorkerProcess.retire if self._others_serve() else WorkerProcess.terminate
         self._restart.clear()
         # Ours first: when the last worker closes its own, nobody waits in a queue that nobody will take.
         self._release_sockets()
-        self._pool.end_all(tell)
+        self._pool.end_all(None if is_told else tell)
 
     def _release_sockets(self) -> None:
         # Whoever took them over, or handed them over, still listens on the Unix socket of that name.
-        self._sockets.close(keep_file=self._successor is not None or self._predecessor == os.getppid())
+        self._sockets.close(keep_file=self._others_serve())
         if self._successor is not None:
             self._successor.leave()
 

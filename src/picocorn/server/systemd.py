@@ -123,7 +123,9 @@ class Notifier:
 
     def hand_over(self, process_id: int) -> None:
         """Another process is the service from now on: nothing more is heard from this one."""
-        self._send(f"MAINPID={process_id}")
+        # With a sign of life: half the time may be over for ours, and the other's next one comes after as much again.
+        alive = ["WATCHDOG=1"] if self.watchdog_seconds else []
+        self._send(f"MAINPID={process_id}", *alive)
         self.address = ""
         self.watchdog_seconds = 0.0
 

@@ -18,6 +18,7 @@ from types import FrameType
 
 from ..base.errors import ConfigError
 from ..transport.sharing import Share
+from .balance import files_of
 from .config import STARTUP_FAILURE, Config
 from .drain import wind_down
 from .health import heartbeat_seconds
@@ -52,6 +53,7 @@ class WorkerServer(Server):
         self._limits = RecyclingLimits(self.limit_max_requests, config.limit_worker_lifetime, int(config.limit_worker_rss or 0))
         self._is_exhausted = False
         self._is_retired = False
+        self._is_abandoned = False
         self._serving_loop: asyncio.AbstractEventLoop | None = None
 
     # -- asked by the supervisor
@@ -70,6 +72,7 @@ class WorkerServer(Server):
 
     def abandoned(self) -> None:
         """The supervisor is gone: wind up as for a SIGTERM. Called in a thread of the channel's."""
+        self._is_abandoned = True
         os.kill(os.getpid(), signal.SIGTERM)
 
     def quit(self, number: int, frame: FrameType | None) -> None:
@@ -121,7 +124,12 @@ class WorkerServer(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As for any server; one that was replaced lets its idle connections ask once more before it closes them."""
         self._channel.send(LEAVING)
+        files = files_of(self.config, sockets or ())
         await super().shutdown(sockets=sockets)
+        if self._is_abandoned:
+            # It cannot do that any more: whoever is the last of us does.
+            for file in files:
+                file.remove_if_dead()
 
     async def shutdown_lifespan(self, timeout_seconds: float | None) -> None:
         """See Server."""

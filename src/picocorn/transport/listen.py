@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .interface import Server
     from .sharing import Share
 
-__all__ = ["PollerServer", "keep_alive", "listen"]
+__all__ = ["PollerServer", "keep_alive", "listen", "start_listening"]
 
 #: Silence after which the kernel asks, the time between two questions, and how many may stay unanswered.
 SILENT_SECONDS = 60
@@ -62,19 +62,27 @@ async def listen(
     `add_reader` get the loop's own transports all the same. Raises OSError if the socket cannot listen, ImportError if the
     poller was asked for and is not built.
     """
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        # Handed down to every accepted socket: one call for all, and asyncio makes none for a socket created without a
-        # protocol number, as most are.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        keep_alive(sock)
     keep_freed_memory()
-    sock.setblocking(False)
-    sock.listen(backlog)  # here and not only in the loop: uvloop tells nobody when it fails
+    start_listening(sock, backlog)  # here and not only in the loop: uvloop tells nobody when it fails
     if native and ssl is None and sys.platform == "linux":
         server = listen_with_poller(protocol_factory, sock, share)
         if server is not None:
             return server
     return await listen_with_loop(protocol_factory, sock, backlog=backlog, ssl=ssl)
+
+
+def start_listening(sock: socket.socket, backlog: int) -> None:
+    """Have the kernel take connections on `sock`, `backlog` of them before any is accepted. Raises OSError if it cannot.
+
+    May be called again, also by other processes with the same socket: the last `backlog` counts.
+    """
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        # Handed down to every accepted socket: one call for all, and asyncio makes none for a socket created without a
+        # protocol number, as most are.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        keep_alive(sock)
+    sock.setblocking(False)
+    sock.listen(backlog)
 
 
 def keep_alive(sock: socket.socket) -> None:
