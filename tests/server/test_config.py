@@ -411,7 +411,7 @@ def test_health_check_paths(path: str) -> None:
 
 def test_somebody_elses_protocol_class_answers_no_health_checks(caplog: pytest.LogCaptureFixture) -> None:
     config = Config(app, http="asyncio:Protocol", health_check_path="/healthz", log_config=None)
-    assert "--health-check-path is answered by picocorn's own protocol classes" in failure(config.load, caplog)
+    assert "--health-check-path needs one of picocorn's own protocol classes" in failure(config.load, caplog)
 
 
 # -- sockets

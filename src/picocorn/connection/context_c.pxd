@@ -26,6 +26,7 @@ cdef class ConnectionContext:
     cdef public bytes health_check_path
     cdef public object access_log
     cdef public object trusted_hosts
+    cdef readonly bint is_prefaced
     cdef readonly bint is_tls
     cdef readonly bint is_tracing
     cdef readonly ScopeBuilder scopes

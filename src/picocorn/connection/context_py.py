@@ -70,6 +70,7 @@ class ConnectionContext:
         "access_log",
         "base_context",
         "health_check_path",
+        "is_prefaced",
         "is_tls",
         "is_tracing",
         "keep_alive_seconds",
@@ -106,6 +107,7 @@ class ConnectionContext:
         reset_contextvars: bool = False,
         asgi_version: str = "3.0",
         is_tls: bool = False,
+        is_prefaced: bool = False,
         websocket_limits: WebSocketLimits | None = None,
         health_check_path: bytes | None = None,
     ) -> None:
@@ -121,6 +123,8 @@ class ConnectionContext:
         self.access_log = access_log
         self.trusted_hosts = trusted_hosts
         self.is_tls = is_tls
+        #: something precedes HTTP on connections, and their transports know what it has told
+        self.is_prefaced = is_prefaced or is_tls
         self.is_tracing = is_tracing()
         #: makes the protocol that takes a connection over when it is upgraded to a WebSocket; None where that is not done
         self.websocket: Callable[[], Any] | None = None

@@ -29,6 +29,7 @@ cdef class HTTP1Protocol(StreamConnection):
     cdef bint _plain_tasks
     cdef bint _pump_scheduled
     cdef bint _pumping
+    cdef object _security
     cdef bint _shutting_down
     cdef int _status
     cdef bint _trusted

@@ -25,6 +25,7 @@ from ..websocket.handshake import check_handshake, wants_websocket
 from .context_py import ConnectionContext
 from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_BODY, REQUEST_HEAD
 from .lingering import make_close_a_reset
+from .security import Security, security_of
 from .stream_py import StreamConnection
 from .trace import trace
 from .trailers import takes_trailers
@@ -51,6 +52,7 @@ class HTTP1Protocol(StreamConnection):
         "_plain_tasks",
         "_pump_scheduled",
         "_pumping",
+        "_security",
         "_shutting_down",
         "_status",
         "_trusted",
@@ -64,6 +66,7 @@ class HTTP1Protocol(StreamConnection):
         self._plain_tasks = True
         self._pump_scheduled = False
         self._pumping = False
+        self._security: Security | None = None
         self._shutting_down = False
         self._status = 0
         self._trusted = False
@@ -77,6 +80,8 @@ class HTTP1Protocol(StreamConnection):
         hosts = context.trusted_hosts
         if hosts is not None:
             self._trusted = (self.client[0] if self.client is not None else None) in hosts
+        if context.is_prefaced:
+            self._security = security_of(transport)
         self._plain_tasks = context.loop.get_task_factory() is None
         self.arm(REQUEST_HEAD, context.request_header_seconds)
 
@@ -234,6 +239,8 @@ class HTTP1Protocol(StreamConnection):
     def _scope(self, head: RequestHead) -> dict[str, Any]:
         context = self._context
         scope = context.scopes.build(head, self.client, self.server)
+        if self._security is not None:
+            self._security.apply(scope)
         if head.forwarded and self._trusted:
             hosts = context.trusted_hosts
             assert hosts is not None

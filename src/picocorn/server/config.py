@@ -116,6 +116,8 @@ class Config(Settings):
         if self.forwarded_allow_ips is None or isinstance(self.forwarded_allow_ips, DefaultText):
             otherwise = DEFAULT_TRUSTED if self.forwarded_allow_ips is None else str(self.forwarded_allow_ips)
             self.forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", otherwise)
+        if self.proxy_protocol_allow_ips is None:
+            self.proxy_protocol_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", DEFAULT_TRUSTED)
         self._settle_workers()
         self._settle_renamed()
         settle_binding(self)
@@ -291,9 +293,10 @@ class Config(Settings):
             except ImportFromStringError as error:
                 logger.error("Error loading %s protocol class. %s", kind, error)
                 sys.exit(STARTUP_FAILURE)
-        if self.health_check_path is not None and not self._speaks_our_http():
-            logger.error("--health-check-path is answered by picocorn's own protocol classes, and --http names another one.")
-            sys.exit(STARTUP_FAILURE)
+        for option, value in (("health-check-path", self.health_check_path), ("proxy-protocol", self.proxy_protocol)):
+            if value and not self._speaks_our_http():
+                logger.error("--%s needs one of picocorn's own protocol classes, and --http names another one.", option)
+                sys.exit(STARTUP_FAILURE)
         self.loaded_app = self._called_if_factory(self.load_app())
         try:
             self._wrap()

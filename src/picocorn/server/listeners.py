@@ -9,13 +9,14 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..asgi.proxy_headers import ProxyHeadersMiddleware
+from ..asgi.proxy_headers import ProxyHeadersMiddleware, TrustedHosts
 from ..base.native import NATIVE
 from ..connection import access_log as chosen_access_log
 from ..connection import access_log_py, context_py, http1, http1_py, websocket_http1, websocket_http1_py
 from ..connection import context as chosen_context
 from ..transport.listen import listen
 from ..transport.listening import ListeningServer
+from ..transport.preface import ProxyPreface, ProxySettings
 from .foreign import ForeignWebSocket
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["ServerState", "close_listeners", "open_listeners"]
 
 ServerState = chosen_context.ServerState
+
+#: For what precedes a request where the request itself has for ever: it is proxies that send it, at once.
+LONGEST_PREFACE_SECONDS = 10.0
 
 
 async def open_listeners(
@@ -42,6 +46,8 @@ async def open_listeners(
     """
     protocol_class = config.http_protocol_class
     factory = _protocol_factory(protocol_class, config, state, app_state, shortcut)
+    if factory is not None and config.proxy_protocol:
+        factory = functools.partial(ProxyPreface, _proxy_settings(config, state), factory)
     if factory is None:
         return await _foreign_listeners(protocol_class, config, state, app_state, sockets)
     native = NATIVE and not issubclass(protocol_class, http1_py.HTTP1Protocol)
@@ -55,6 +61,15 @@ async def close_listeners(servers: Sequence[Any]) -> None:
         if isinstance(server, ListeningServer):
             await server.accept_waiting()
         server.close()
+
+
+def _proxy_settings(config: Config, state: ServerState) -> ProxySettings:
+    return ProxySettings(
+        loop=asyncio.get_running_loop(),
+        trusted=TrustedHosts(config.proxy_protocol_allow_ips or ""),
+        timeout_seconds=config.timeout_request_header or LONGEST_PREFACE_SECONDS,
+        connections=state.connections,
+    )
 
 
 def _protocol_factory(
@@ -118,6 +133,7 @@ def _context(
         reset_contextvars=config.reset_contextvars,
         asgi_version=config.asgi_version,
         is_tls=config.is_ssl,
+        is_prefaced=config.proxy_protocol,
         websocket_limits=config.websocket_limits,
         health_check_path=None if config.health_check_path is None else config.health_check_path.encode("ascii"),
     )

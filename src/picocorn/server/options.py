@@ -28,6 +28,7 @@ from .options_declaring import (
     parse_size,
 )
 from .options_processes import ProcessOptions
+from .options_proxies import ProxyOptions
 from .options_requests import RequestOptions
 from .options_uvicorn import UvicornsOptions
 
@@ -49,7 +50,7 @@ __all__ = [
 
 # The fields of the last base come first.
 @dataclasses.dataclass(eq=False, repr=False)
-class Settings(ProcessOptions, RequestOptions, BindingOptions, UvicornsOptions):
+class Settings(ProxyOptions, ProcessOptions, RequestOptions, BindingOptions, UvicornsOptions):
     """The options. Times are seconds, sizes bytes; None and 0 mean "no limit" where the help says so."""
 
     app_dir: str | None = dataclasses.field(

@@ -19,6 +19,7 @@ cdef class PollerTransport(Watcher):
     cdef object peername            # made from `peer` when asked for
     cdef object sockname            # likewise, unless the listening socket already knows it
     cdef object sock                # the socket object that get_extra_info("socket") made, or None
+    cdef dict extra                 # what get_extra_info() tells in place of what is known here, or None
     cdef object error               # what connection_lost() will be told
     cdef PeerAddress peer
 

@@ -94,8 +94,10 @@ cdef class PollerTransport(Watcher):
         """`peername`, `sockname` (as `socket.getpeername()` gives them) and `socket`; anything else is `default`.
 
         `socket` is an `asyncio.trsock.TransportSocket`: options and addresses, no reading, writing or closing. It looks at the
-        connection's own descriptor and loses it when the connection does.
+        connection's own descriptor and loses it when the connection does. What `set_extra_info` was given comes first.
         """
+        if self.extra is not None and name in self.extra:
+            return self.extra[name]
         if name == "peername":
             if self.peername is None:
                 self.peername = inet_tuple(&self.peer)
@@ -111,6 +113,10 @@ cdef class PollerTransport(Watcher):
                 self.sock = socket.socket(fileno=self.fd)
             return TransportSocket(self.sock)
         return default
+
+    def set_extra_info(self, extra):
+        """Have `get_extra_info` tell what is in `extra` (dict), in place of what it knows itself."""
+        self.extra = extra
 
     def fileno(self):
         """The descriptor (int), -1 once the connection is lost."""
