@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import pytest
 
 from bodies import TWINS
 from picocorn.base.native import body_in_use
+from picocorn.server.log_defaults import TWIN_NAMES
+
+#: Those that making a `Config` sets up, under both names.
+LOGGERS = [logging.getLogger(name) for name in [*TWIN_NAMES.values(), "", "asyncio"]]
 
 
 def pytest_report_header() -> str:
@@ -28,3 +33,19 @@ def room(twin: str) -> Callable[[str], ModuleType]:
     """Gives the module of a twin room, `room("http1.parser")`, in the body whose turn it is."""
     suffix = "_c" if twin == "native" else "_py"
     return lambda name: importlib.import_module(f"picocorn.{name}{suffix}")
+
+
+def state_of(logger: logging.Logger) -> tuple[list[logging.Handler], list[object], int, bool, bool]:
+    """All that may be set in a logger."""
+    return list(logger.handlers), list(logger.filters), logger.level, logger.propagate, logger.disabled
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Put back the server's loggers after each test: a level that one leaves behind fails others, far away."""
+    before = [state_of(logger) for logger in LOGGERS]
+    yield
+    for logger, state in zip(LOGGERS, before, strict=True):
+        if state_of(logger) != state:
+            logger.handlers[:], logger.filters[:], level, logger.propagate, logger.disabled = state
+            logger.setLevel(level)
