@@ -30,12 +30,15 @@ class Pattern:
         self._is_absolute = path.is_absolute()
         self._parts = path.parts[1:] if self._is_absolute else path.parts
         #: it matches every name, or every name with a dot: who writes that does not mean directories
-        self.is_about_files = bool(self._parts) and self._parts[-1] != ".*" and set(self._parts[-1]) <= {"*", "."}
+        self.is_about_files = text != ".*" and set().union(*self._parts) <= {"*", "."}
 
     def matches(self, path: str) -> bool:
         """Whether the absolute `path` is meant."""
         if len(self._parts) == 1 and not self._is_absolute:
             return self._parts[0] == "**" or fnmatchcase(path.rpartition(os.sep)[2], self._parts[0])
+        if not self._parts:
+            # "." is a directory, and no pattern.
+            return False
         parts = PurePath(path).parts[1:]
         if self._is_absolute:
             return _match(parts, self._parts)
@@ -74,11 +77,11 @@ class FileFilter:
 
     def wants_file(self, path: str) -> bool:
         """Whether a change of this file counts, given that its directory does."""
-        for pattern in self._includes:
-            if pattern.matches(path):
-                # A name that was spelled out counts, whatever else is left out.
-                return path.endswith(pattern.text) or not any(exclude.matches(path) for exclude in self._excludes)
-        return False
+        matching = [pattern.text for pattern in self._includes if pattern.matches(path)]
+        if not matching:
+            return False
+        # A name that was spelled out counts, whatever else is left out.
+        return path.endswith(tuple(matching)) or not any(pattern.matches(path) for pattern in self._excludes)
 
     def wants_directory(self, path: str) -> bool:
         """Whether to look into this directory, which lies in one that counts."""
