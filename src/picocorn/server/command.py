@@ -21,7 +21,7 @@ from .config import Config
 from .config_file import ConfigFileError
 from .config_text import config_text
 from .options import Settings, declared
-from .run import log_application_error, serve
+from .run import serve
 
 if TYPE_CHECKING:
     from .config_sources import Effective, Sources
@@ -124,59 +124,53 @@ def _missing_folders(config: Config) -> Iterator[str]:
 
 def _problems_with_the_application(config: Config) -> list[str]:
     """What prevents a start, found by loading what a start loads, in the same surroundings."""
+    problems: list[str] = []
 
     async def load() -> None:
         config.load()
 
-    with _collected_errors() as problems:
-        try:
-            # As in `serve_here`: before there is a loop.
+    try:
+        # As in `serve_here`: before there is a loop.
+        with _errors_into(problems):
             config.load_app()
-            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-                runner.run(load())
-        except SystemExit as exit_:
-            if not problems and exit_.code:
-                # The application's own, or one that has silenced our log.
-                problems.append(f'Error loading ASGI app. "{config.app}" ended the process with {exit_.code!r}.')
-        except ConfigError as error:
-            problems.append(str(error))
-        except Exception as error:
-            log_application_error(config.app, error)
-            if not problems:
-                problems.append(f'Error loading ASGI app. "{config.app}" raised {type(error).__name__}.')
-    return problems
+        # Logging may have changed in between.
+        with _errors_into(problems), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(load())
+    except SystemExit as end:
+        if not problems:
+            problems.append(f'Error loading ASGI app. "{config.app}" ended the process with {end.code!r}.')
+    except ConfigError as error:
+        problems.append(str(error))
+    except Exception as error:
+        problems.append(f'Error loading ASGI app. "{config.app}" raised {_told(error)}')
+    return [" ".join(problem.split()) for problem in problems]
+
+
+def _told(error: Exception) -> str:
+    said = f": {error}" if str(error) else ""
+    # A syntax error says where it is.
+    last = [] if isinstance(error, SyntaxError) else traceback.extract_tb(error.__traceback__)[-1:]
+    return f"{type(error).__name__}{said}" + "".join(f" ({frame.filename}, line {frame.lineno})" for frame in last)
 
 
 @contextlib.contextmanager
-def _collected_errors() -> Iterator[list[str]]:
-    """The errors that the server logs, as lines, and not in the log, which may be anywhere."""
-    problems: list[str] = []
+def _errors_into(problems: list[str]) -> Iterator[None]:
+    """Collect the errors that the server logs, wherever its log goes, and keep them out of it."""
 
     class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.ERROR:
-                problems.append(_line_of(record))
+            problems.append(record.getMessage())
 
     logger = logging.getLogger("picocorn.error")
-    before: dict[str, Any] = {name: getattr(logger, name) for name in ("handlers", "propagate", "level")}
-    logger.handlers, logger.propagate = [Collector()], False
+    names = ("handlers", "propagate", "disabled", "level")
+    before: dict[str, Any] = {name: getattr(logger, name) for name in names}
+    logger.handlers, logger.propagate, logger.disabled = [Collector(logging.ERROR)], False, False
     logger.setLevel(logging.ERROR)
     try:
-        yield problems
+        yield
     finally:
-        logger.handlers, logger.propagate = before["handlers"], before["propagate"]
+        logger.handlers, logger.propagate, logger.disabled = (before[name] for name in names[:3])
         logger.setLevel(before["level"])
-
-
-def _line_of(record: logging.LogRecord) -> str:
-    text = record.getMessage()
-    error = record.exc_info[1] if record.exc_info else None
-    if error is not None:
-        text = f"{text.removesuffix('.')}: {error}"
-        # A syntax error says where it is.
-        where = traceback.extract_tb(error.__traceback__)[-1:] if not isinstance(error, SyntaxError) else []
-        text += "".join(f" ({frame.filename}, line {frame.lineno})" for frame in where)
-    return " ".join(text.split())
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from .server import Server
 from .service import Service
 from .systemd import Notifier, take_over
 
-__all__ = ["log_application_error", "run", "serve", "serve_here"]
+__all__ = ["run", "serve", "serve_here"]
 
 logger = logging.getLogger("picocorn.error")
 
