@@ -7,6 +7,10 @@ last one. `Load` is that process as its parent sees it. Knows no server: what th
 
 Nothing is excused. A client looks whether its idle connection was closed before it uses it again, as all do; a request that is
 sent and not answered whole is an error, whoever closed what when, and it is told with the time at which it was begun.
+
+WebSocket clients send numbered messages, some at once, and want each back once and in its order. A server that goes may close
+with 1012, and the client then goes on elsewhere (messages that had no answer by then are counted); any other end is an error, and
+so is a connection that does not end cleanly after the close frames.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -33,10 +38,17 @@ TIMEOUT_SECONDS = 20.0
 THINK_SECONDS = 0.02
 IDLE_SECONDS = 3.0
 STREAM_BYTES = 20 * 1000
+#: Messages that a WebSocket client sends before it reads, at most.
+BURST = 3
+RESTART, NORMAL = 1012, 1000
 
 
 class LostError(Exception):
     """A request that was begun and not answered whole."""
+
+
+Frame = tuple[int, bytes] | LostError | None
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 class Connection:
@@ -46,6 +58,9 @@ class Connection:
         self.reader = reader
         self.writer = writer
         self.worker = ""
+        #: of a WebSocket: what has come in
+        self.frames: asyncio.Queue[Frame] = asyncio.Queue()
+        self.pump: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, host: str, port: int) -> Connection:
@@ -96,7 +111,34 @@ class Connection:
             raise LostError(f"status {status}")
         return await self.body(answered), answered
 
+    async def read_frames(self) -> None:
+        """Put frames into the queue until the end: None for a clean one, else the error."""
+        try:
+            while start := await self.reader.read(1):
+                length = (await self.reader.readexactly(1))[0]
+                self.frames.put_nowait((start[0] & 15, await self.reader.readexactly(length)))
+            self.frames.put_nowait(None)
+        except (asyncio.IncompleteReadError, OSError) as error:
+            self.frames.put_nowait(LostError(f"{type(error).__name__} instead of a frame"))
+
+    async def frame(self) -> tuple[int, bytes]:
+        """The next frame that is no ping."""
+        while isinstance(found := await self.frames.get(), tuple):
+            if found[0] != PING:
+                return found
+            await self.send(masked_frame(PONG, found[1]))
+        raise found or LostError("closed without a close frame")
+
+    async def end(self, payload: bytes) -> None:
+        """Both have sent their close frame: nothing may follow but the end, which the server begins (RFC 6455 7.1.1)."""
+        found = await self.frames.get()
+        if found is not None:
+            raise found if isinstance(found, LostError) else LostError(f"frame {found} after {payload!r}")
+        self.close()
+
     def close(self) -> None:
+        if self.pump is not None:
+            self.pump.cancel()
         self.writer.close()
 
 
@@ -118,6 +160,7 @@ class Clients:
         #: things that are no errors: closes that were announced, or came while the client was idle
         self.seen: Counter[str] = Counter()
         self.lost: list[dict[str, Any]] = []
+        self.numbers = itertools.count()
         self.is_over = False
 
     def counts(self) -> dict[str, Any]:
@@ -136,7 +179,6 @@ class Clients:
             try:
                 async with asyncio.timeout(TIMEOUT_SECONDS):
                     connection = await rounds[kind](connection)
-                self.done[kind] += 1
             except (LostError, TimeoutError) as error:
                 where = connection.worker if connection is not None else ""
                 what = str(error) or f"nothing for {TIMEOUT_SECONDS} s"
@@ -146,7 +188,9 @@ class Clients:
                 connection = None
             think = IDLE_SECONDS if kind == "keep-alive" and number == 0 else THINK_SECONDS
             await asyncio.sleep(random.uniform(0, think))
-        if connection is not None:
+        if kind == "websocket" and connection is not None:
+            await self.leave(connection)
+        elif connection is not None:
             connection.close()
 
     async def usable(self, connection: Connection | None) -> Connection:
@@ -157,9 +201,13 @@ class Clients:
             connection = None
         return connection or await self.open()
 
+    def answered(self, kind: str, connection: Connection) -> None:
+        """Count a request, or a message."""
+        self.done[kind] += 1
+        self.workers[connection.worker] += 1
+
     def used(self, connection: Connection, fields: dict[str, str]) -> Connection | None:
         """The connection for the next request, None after an announced close."""
-        self.workers[connection.worker] += 1
         if fields.get("connection") != "close":
             return connection
         self.seen["close announced"] += 1
@@ -172,13 +220,13 @@ class Clients:
         body, fields = await connection.request(target)
         if body != expected:
             raise LostError(f"wrong answer {body!r}")
+        self.answered("keep-alive", connection)
         return self.used(connection, fields)
 
     async def short(self, connection: Connection | None) -> Connection | None:
         connection = await self.open()
         try:
             body, _fields = await connection.request("/", "Connection: close")
-            self.workers[connection.worker] += 1
             rest = await connection.reader.read()
         except OSError as error:
             raise LostError(f"{type(error).__name__} after the answer") from error
@@ -186,6 +234,7 @@ class Clients:
             connection.close()
         if body != b"hello" or rest:
             raise LostError(f"wrong answer {body + rest!r}")
+        self.answered("short", connection)
         return None
 
     async def stream(self, connection: Connection | None) -> Connection | None:
@@ -193,43 +242,69 @@ class Clients:
         body, fields = await connection.request("/stream")
         if len(body) != STREAM_BYTES:
             raise LostError(f"{len(body)} bytes of {STREAM_BYTES}")
+        self.answered("stream", connection)
         return self.used(connection, fields)
 
     async def websocket(self, connection: Connection | None) -> Connection | None:
-        """One message there and back. A server that goes closes with 1012: the client comes again, nothing is lost."""
+        """Some messages there and back. A server that goes closes with 1012: the client comes again."""
         if connection is None:
-            connection = await self.open()
-            key = base64.b64encode(os.urandom(16)).decode()
-            upgrade = ("Host: a", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
-            lines = ["GET /ws HTTP/1.1", *upgrade, f"Sec-WebSocket-Key: {key}", "", ""]
-            await connection.send("\r\n".join(lines).encode())
-            status, fields = await connection.head()
-            if status != 101:
-                raise LostError(f"status {status}")
-            connection.worker = fields.get("x-worker", "")
-        text = b"%d" % random.randrange(10**9)
-        await connection.send(masked_frame(1, text))
-        while True:
-            opcode, payload = await self.frame(connection)
-            if opcode == 9:
-                continue
-            if opcode == 8 and payload[:2] == struct.pack("!H", 1012):
-                # It may have closed before it has read the message: WebSockets have no answers to wait for.
-                self.seen["1012"] += 1
-                await connection.send(masked_frame(8, payload[:2]))
-                connection.close()
-                return None
-            if opcode != 1 or payload != text:
-                raise LostError(f"frame {opcode} {payload!r}")
-            self.workers[connection.worker] += 1
-            return connection
+            connection = await self.upgraded()
+        elif not connection.frames.empty():
+            return await self.closed(connection, await connection.frame(), missing=0)
+        numbers = [b"%d" % next(self.numbers) for _ in range(random.randint(1, BURST))]
+        await connection.send(b"".join(masked_frame(TEXT, number) for number in numbers))
+        while numbers:
+            opcode, payload = await connection.frame()
+            if opcode == CLOSE:
+                return await self.closed(connection, (opcode, payload), missing=len(numbers))
+            if (opcode, payload) != (TEXT, numbers.pop(0)):
+                raise LostError(f"frame {opcode} {payload!r}, one that was not its turn")
+            self.answered("websocket", connection)
+        return connection
 
-    async def frame(self, connection: Connection) -> tuple[int, bytes]:
+    async def upgraded(self) -> Connection:
+        connection = await self.open()
+        key = base64.b64encode(os.urandom(16)).decode()
+        upgrade = ("Host: a", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13")
+        lines = ["GET /ws HTTP/1.1", *upgrade, f"Sec-WebSocket-Key: {key}", "", ""]
+        await connection.send("\r\n".join(lines).encode())
+        status, fields = await connection.head()
+        if status != 101:
+            raise LostError(f"status {status}")
+        connection.worker = fields.get("x-worker", "")
+        connection.pump = asyncio.create_task(connection.read_frames())
+        return connection
+
+    async def closed(self, connection: Connection, frame: tuple[int, bytes], missing: int) -> None:
+        """The server has closed: that must be 1012, and end well."""
+        opcode, payload = frame
+        if opcode != CLOSE or payload[:2] != struct.pack("!H", RESTART):
+            raise LostError(f"frame {opcode} {payload!r}")
+        await connection.send(masked_frame(CLOSE, payload[:2]))
+        await connection.end(payload)
+        self.seen["1012"] += 1
+        # WebSockets have no answers to wait for: it may have closed before it has read them.
+        self.seen["unanswered at 1012"] += missing
+
+    async def leave(self, connection: Connection) -> None:
+        """Close a WebSocket at the end of it all."""
+        began = time.monotonic()
+        payload = struct.pack("!H", NORMAL)
         try:
-            first, length = await connection.reader.readexactly(2)
-            return first & 15, await connection.reader.readexactly(length)
-        except (asyncio.IncompleteReadError, OSError) as error:
-            raise LostError(f"{type(error).__name__} instead of a frame") from error
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                if not connection.frames.empty():
+                    await self.closed(connection, await connection.frame(), missing=0)
+                    return
+                await connection.send(masked_frame(CLOSE, payload))
+                opcode, answer = await connection.frame()
+                if opcode != CLOSE or answer[:2] not in (payload, struct.pack("!H", RESTART)):
+                    raise LostError(f"frame {opcode} {answer!r} for a close frame")
+                await connection.end(answer)
+                self.seen["closed by the client"] += 1
+        except (LostError, TimeoutError) as error:
+            what = str(error) or f"nothing for {TIMEOUT_SECONDS} s"
+            self.lost.append({"kind": "websocket", "what": what, "began": began, "reused": True, "worker": connection.worker})
+            connection.close()
 
 
 async def main() -> None:
