@@ -13,6 +13,7 @@ from picocorn.server.command import ConfigMaker
 from picocorn.server.config import Config
 from picocorn.server.config_sources import Effective, Layer, Sources
 from picocorn.server.generation import first_generation
+from picocorn.server.reload_settings import read_files
 
 
 def layer(name: str, values: dict[str, Any]) -> Layer:
@@ -44,6 +45,7 @@ def test_the_strongest_wins(tmp_path: Path) -> None:
         },
         f"{tmp_path}/src",
         "picocorn.toml",
+        f"{tmp_path}/picocorn.toml",
     )
 
 
@@ -130,4 +132,6 @@ def test_it_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "picocorn.toml").write_text(f'{quiet}app = "m:b"\napp-dir = "two"\nport = 2')
     config = generation.renewed().config
     assert (config.app, config.app_dir, config.port, config.backlog) == ("m:b", f"{tmp_path}/two", 1, 2048)
+    # A reloader has an eye on it.
+    assert read_files(config) == [f"{tmp_path}/picocorn.toml"]
     assert sys.path == [f"{tmp_path}/two", "before"]

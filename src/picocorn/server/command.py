@@ -57,7 +57,7 @@ class ConfigMaker:
         except ConfigError as error:
             self._look_in(before)
             raise effective.explained(error) from None
-        config.app_dir = effective.app_dir
+        config.app_dir, config.config_file = effective.app_dir, effective.path
         self.effective = effective
         return config
 

@@ -104,6 +104,8 @@ class Config(Settings):
         #: the application, ready to be called as ASGI 3; there once `loaded`
         self.loaded_app: Any = None
         self.loaded = False
+        #: the file that options are from, None without one
+        self.config_file: str | None = None
         #: fields of every response but Date: list of (name, value) bytes; there once `loaded`
         self.encoded_headers: list[tuple[bytes, bytes]] = []
         self.headers: list[tuple[str, str]] = [_header(item) for item in self.headers or ()]

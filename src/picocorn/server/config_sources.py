@@ -45,6 +45,8 @@ class Effective:
     app_dir: str = ""
     #: what to call the configuration file that was read
     file: str | None = None
+    #: where it is
+    path: str | None = None
 
     def explained(self, error: ConfigError) -> ConfigError:
         """`error`, which names an option, with the file that set it."""
@@ -70,16 +72,17 @@ class Sources:
     def read(self) -> Effective:
         """Read the file, and settle everything. Raises ConfigError."""
         path = find_config_file(self._directory) if self._file is None else self._file
+        path = path and os.path.join(self._directory, path)
         file = shown = None
         if path:
-            shown = os.path.relpath(path, self._directory) if self._file is None else path
-            values = read_config_file(os.path.join(self._directory, path), shown)
+            shown = self._file or os.path.basename(path)
+            values = read_config_file(path, shown)
             file = Layer(_weak(values), dict.fromkeys(values, shown))
         merged, origins = _merged(self._layers, file)
         if "app" not in merged:
             raise ConfigError("Missing argument 'APP'. Try --help.")
         app_dir = merged.pop("app_dir", None) or ""
-        return Effective(merged, origins, app_dir, shown)
+        return Effective(merged, origins, app_dir, shown, path or None)
 
 
 def _weak(values: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class ProxyOptions:
     proxy_protocol_allow_ips: list[str] | str | None = dataclasses.field(
         default=None,
         metadata=about(
+            joined_by=",",
             shown_default="$FORWARDED_ALLOW_IPS, or 127.0.0.1,::1",
             group="Proxies",
             help="Whose connections these are: addresses and networks with commas between them, unix: for the peers of Unix "

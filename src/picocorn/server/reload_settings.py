@@ -44,7 +44,7 @@ def settle_reload(config: Config) -> None:
 
 def read_files(config: Config) -> list[str]:
     """The files that the server itself reads: a reload reads those anew, too."""
-    found = [config.env_file, config.log_config]
+    found = [config.config_file, config.env_file, config.log_config]
     return [os.path.abspath(path) for path in found if isinstance(path, str | os.PathLike)]
 
 
