@@ -18,20 +18,23 @@ TOP = """# Settings
 
 <!-- Written by scripts/settings_doc.py from src/picocorn/server/options*.py: change the declarations, then run it. -->
 
-Each setting has three names, and stands in one place in the source:
+Each setting has four names, and stands in one place in the source:
 
 - on the command line: `picocorn main:app --timeout-keep-alive 5`
 - in the environment: `PICOCORN_TIMEOUT_KEEP_ALIVE=5`. Where that is not set, `UVICORN_TIMEOUT_KEEP_ALIVE` is read, so a
   deployment of uvicorn keeps its settings. The command line beats both. Switches take `true` or `false`; several headers
   stand in `PICOCORN_HEADERS` with spaces between them, several addresses in `PICOCORN_BIND`. These variables are for the
   command alone, not for `run()`.
+- in a [configuration file](configuration.md): `timeout-keep-alive = 5`, as on the command line, without the dashes before it.
+  Command line and environment beat it.
 - in Python: `picocorn.run("main:app", timeout_keep_alive=5)`, and the same for `picocorn.Config`
 
 Times are seconds, fractions allowed. Sizes are bytes, or end in `k`, `m` or `g` (1k is 1024). A wrong value is one line on
 standard error and exit code 2 on the command line, and a `ConfigError` in Python.
 
 Three more variables are read: `WEB_CONCURRENCY` (see `--workers`) and `FORWARDED_ALLOW_IPS` (see `--forwarded-allow-ips`), both
-also from `--env-file`, and `PICOCORN_NO_EXTENSIONS=1`, which leaves the compiled extensions unused.
+also from `--env-file` and stronger than a configuration file, and `PICOCORN_NO_EXTENSIONS=1`, which leaves the compiled
+extensions unused.
 """
 
 API = """
