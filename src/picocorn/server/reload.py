@@ -100,6 +100,9 @@ class Reloader:
                 self._service.check()
                 if not self._given:
                     self._listening = own_sockets(config)
+                for sock in self._given or self._listening.sockets:
+                    # Not the child: who comes before it is there, or when it cannot start, waits and is not refused.
+                    sock.listen(config.backlog)
             except OSError as error:
                 logger.error("%s", error)
                 return STARTUP_FAILURE

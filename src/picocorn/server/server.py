@@ -83,6 +83,14 @@ class Server:
         self._may_delay = False
         self._log_shortcut: LineShortcut | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """One that has not run yet can be handed to another process, as programs do that start their own anew at changes."""
+        return {name: value for name, value in vars(self).items() if name != "server_state"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.server_state = ServerState()
+
     @property
     def should_exit(self) -> bool:
         """Whether the server is to end."""
