@@ -9,15 +9,18 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
-from harness import Client, Gate, wait_until
+from harness import DEADLINE_SECONDS, Client, Gate, wait_until
 
-__all__ = ["DEPLOY", "Front", "is_listening", "program", "started"]
+__all__ = ["DEPLOY", "Front", "goes_through", "is_listening", "program", "started", "uploads_and_websockets_go_through"]
 
 DEPLOY = Path(__file__).parents[2] / "examples" / "deploy"
 
@@ -38,16 +41,19 @@ def is_listening(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def started(port: int, *command: str) -> Iterator[subprocess.Popen[str]]:
+def started(port: int, *command: str) -> Iterator[None]:
     """Run `command` until the block ends; begins once `port` is listened on."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        wait_until(lambda: process.poll() is not None or is_listening(port), f"{command[0]} listens")
-        assert process.poll() is None, process.communicate()[0]
-        yield process
-    finally:
-        process.terminate()
-        process.communicate()
+    # No pipe: it may log more than one holds.
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            wait_until(lambda: process.poll() is not None or is_listening(port), f"{command[0]} listens")
+            output.seek(0)
+            assert process.poll() is None, output.read()
+            yield
+        finally:
+            process.terminate()
+            process.wait(DEADLINE_SECONDS)
 
 
 class Front:
@@ -96,3 +102,38 @@ class Front:
                 await send({"type": "websocket.close", "code": 4001, "reason": "as you wish"})
             else:
                 await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+
+
+def goes_through(front: Front, client: Client, *claims: bytes) -> dict[str, Any]:
+    """A request and a stream, through a proxy. Returns what `front` has shown of the request; `claims` are fields of it."""
+    shown: dict[str, Any] = json.loads(client.request(b"/a%20b", *claims).body)
+    assert (shown["path"], shown["headers"]["host"]) == ("/a b", "a")
+    # An event arrives before the next one is there.
+    front.go_on = Gate()
+    client.send(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.read_until(b"data: first\n\n")
+    front.go_on.open()
+    client.read_until(b"data: last\n\n")
+    client.read_until(b"0\r\n\r\n")
+    return shown
+
+
+def uploads_and_websockets_go_through(port: int) -> None:
+    """Large bodies, with a length and without, and messages both ways."""
+    body = os.urandom(4 * 1024 * 1024)
+    for fields, sent in (
+        (b"Content-Length: %d" % len(body), (body,)),
+        (b"Transfer-Encoding: chunked", (b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n")),
+    ):
+        with Client(("127.0.0.1", port)) as client:
+            client.send(b"POST /upload HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n", *sent)
+            assert client.response().body == hashlib.sha256(body).hexdigest().encode()
+    with connect(f"ws://127.0.0.1:{port}/ws", proxy=None, open_timeout=DEADLINE_SECONDS) as websocket:
+        for message in ("grüß dich", body[: len(body) // 8]):
+            websocket.send(message)
+            assert websocket.recv(DEADLINE_SECONDS) == message
+        websocket.send("bye")
+        with pytest.raises(ConnectionClosedError) as closed:
+            websocket.recv(DEADLINE_SECONDS)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "as you wish")

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import subprocess
 from pathlib import Path
 
-import pytest
-from websockets.exceptions import ConnectionClosedError
-from websockets.sync.client import connect
-
-from e2e.serving import MIB, free_port
-from examples.deploying import DEPLOY, Front, program, started
-from harness import DEADLINE_SECONDS, Client, RunningServer, running
+from e2e.serving import free_port
+from examples.deploying import DEPLOY, Front, goes_through, program, started, uploads_and_websockets_go_through
+from harness import Client, running
 from picocorn.server.options import DefaultNumber
 
 #: What is left to the main configuration file.
@@ -69,46 +63,15 @@ def test_nginx(tmp_path: Path) -> None:
         assert checked.returncode == 0, checked.stderr
         with started(ports[0], nginx, "-p", str(tmp_path), "-c", str(file)):
             for port in ports:
-                goes_through(server, front, port)
-
-
-def goes_through(server: RunningServer, front: Front, port: int) -> None:
-    with Client(("127.0.0.1", port)) as client:
-        # Claims of the client are not passed on.
-        claims = (b"X-Forwarded-For: 192.0.2.1", b"X-Forwarded-Proto: https", b"Connection: keep-alive")
-        shown = json.loads(client.request(b"/a%20b", *claims).body)
-        assert (shown["client"], shown["scheme"], shown["path"]) == (["127.0.0.1", 0], "http", "/a b")
-        assert shown["headers"]["host"] == "a"
-        assert shown["headers"]["x-forwarded-for"] == "127.0.0.1"
-
-        # nginx keeps its connection.
-        kept = set(server.state.connections)
-        for _ in range(5):
-            assert client.request().status == 200
-        assert set(server.state.connections) == kept
-        assert client.request(b"/healthz").body == b"ok"
-
-        # An event arrives before the next one is there.
-        client.send(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
-        client.read_until(b"data: first\n\n")
-        front.go_on.open()
-        client.read_until(b"data: last\n\n")
-
-    body = os.urandom(4 * MIB)
-    for fields, sent in (
-        (b"Content-Length: %d" % len(body), (body,)),
-        (b"Transfer-Encoding: chunked", (b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n")),
-    ):
-        with Client(("127.0.0.1", port)) as client:
-            client.send(b"POST /upload HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n\r\n", *sent)
-            assert client.response().body == hashlib.sha256(body).hexdigest().encode()
-
-    with connect(f"ws://127.0.0.1:{port}/ws", proxy=None, open_timeout=DEADLINE_SECONDS) as websocket:
-        for message in ("grüß dich", body[: MIB // 2]):
-            websocket.send(message)
-            assert websocket.recv(DEADLINE_SECONDS) == message
-        websocket.send("bye")
-        with pytest.raises(ConnectionClosedError) as closed:
-            websocket.recv(DEADLINE_SECONDS)
-        assert closed.value.rcvd is not None
-        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "as you wish")
+                with Client(("127.0.0.1", port)) as client:
+                    # What a client claims is not passed on.
+                    shown = goes_through(front, client, b"X-Forwarded-For: 192.0.2.1", b"X-Forwarded-Proto: https")
+                    assert (shown["client"], shown["scheme"]) == (["127.0.0.1", 0], "http")
+                    assert shown["headers"]["x-forwarded-for"] == "127.0.0.1"
+                    # nginx keeps its connection.
+                    kept = set(server.state.connections)
+                    for _ in range(5):
+                        assert client.request().status == 200
+                    assert set(server.state.connections) == kept
+                    assert client.request(b"/healthz").body == b"ok"
+                uploads_and_websockets_go_through(port)
