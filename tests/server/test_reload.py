@@ -260,6 +260,20 @@ if __name__ == "__main__":
 """
 
 
+def test_a_script_that_runs_itself(project: Project) -> None:
+    script = "import picocorn\nfrom main import app\npicocorn.run('serve:app', reload=True, port=0)\n"
+    project.write("serve.py", script)
+    with spawned("unused", cwd=project.root, run=("serve.py",), anywhere=False) as project.server:
+        assert project.ask() == "first"
+        project.write("serve.py", script + ")")
+        project.server.wait_for("Waiting for changes to start it again")
+        assert "SyntaxError: unmatched ')'" in project.server.output
+        project.write("serve.py", script)
+        assert project.ask() == "first"
+        assert project.server.output.count("Started reloader process") == 1
+        project.ends(signal.SIGTERM)
+
+
 def test_a_program_with_a_server_of_its_own(project: Project) -> None:
     project.write("serve.py", PROGRAM)
     with spawned("unused", cwd=project.root, run=("serve.py",), anywhere=False) as project.server:

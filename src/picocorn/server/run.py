@@ -67,7 +67,7 @@ def serve(make_config: Callable[[], Config], supervise_one: bool = False) -> Non
 
     `supervise_one`: workers=1 means one worker and its supervisor. Programs that call `run()` get no second process for it.
     """
-    if _is_being_spawned():
+    if _is_being_spawned() or _is_loading_in_child:
         # A script that calls run() as soon as it is imported, in one of the workers that it has started.
         return
     # Now, because nothing that is started from here on shall take these descriptors for its own.
@@ -88,6 +88,20 @@ def _is_being_spawned() -> bool:
     """Whether this is a process of multiprocessing's that is still importing the main module."""
     process = sys.modules.get("multiprocessing.process")
     return process is not None and getattr(process.current_process(), "_inheriting", False)
+
+
+#: this is a process of multiprocessing's, and imports the application: the main module once more, under its own name, perhaps
+_is_loading_in_child = False
+
+
+def _load_app(config: Config) -> None:
+    global _is_loading_in_child
+    process = sys.modules.get("multiprocessing.process")
+    _is_loading_in_child = process is not None and process.parent_process() is not None
+    try:
+        config.load_app()
+    finally:
+        _is_loading_in_child = False
 
 
 def supervise(config: Config, make_config: Callable[[], Config], environment: dict[str, str]) -> None:
@@ -125,7 +139,7 @@ def serve_here(server: Server, sockets: list[socket.socket] | None = None) -> No
     config = server.config
     try:
         # Before there is a loop: applications may make their own while they are imported, or ask for none.
-        config.load_app()
+        _load_app(config)
         server.run(sockets)
     except KeyboardInterrupt:
         pass
