@@ -279,6 +279,9 @@ def options_of(cfg: Any) -> dict[str, Any]:
         "forwarded_allow_ips": cfg.forwarded_allow_ips,
     }
     options.update({ours: cfg.settings[name].get() for name, ours in _SETTINGS.items() if _is_changed(cfg, name)})
+    if _is_changed(cfg, "proxy_protocol"):
+        # Both versions; and gunicorn trusts whoever may connect to a Unix socket.
+        options.update(proxy_protocol=True, proxy_protocol_allow_ips=[*cfg.proxy_allow_ips, "unix:"])
     if cfg.is_ssl:
         options.update(ssl_certfile=cfg.certfile, ssl_keyfile=cfg.keyfile)
         options.update({ours: cfg.settings[name].get() for name, ours in _TLS_SETTINGS.items() if _is_changed(cfg, name)})
