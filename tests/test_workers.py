@@ -87,5 +87,7 @@ def test_workers_have_places_among_those_who_accept_on_the_same_sockets() -> Non
     del first, second, ended
     third = worker()
     assert third.share.number in numbers
-    third.tmp.close()
-    assert PicocornWorker(1, 0, [], None, 15.0, settings(reuse_port=True), log).share is None
+    alone = PicocornWorker(1, 0, [], None, 15.0, settings(reuse_port=True), log)
+    assert alone.share is None
+    for left in (third, alone):
+        left.tmp.close()
