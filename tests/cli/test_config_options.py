@@ -80,6 +80,12 @@ def test_options_with_several_values_and_switches(ran: list[Effective]) -> None:
     assert [(run.options["headers"], run.options["access_log"]) for run in ran] == [(["X-A: 1"], False), (("X-B: 2",), True)]
 
 
+def test_a_program_that_calls_the_command(ran: list[Effective]) -> None:
+    CliRunner().invoke(main, ["--port", "81"], default_map={"port": 1, "backlog": 7})
+    assert ran[0].options == {"app": "here:app", "port": 81, "backlog": 7}
+    assert ran[0].origins["backlog"] == "default_map"
+
+
 def test_print(ran: list[Effective]) -> None:
     result = invoke(
         "--config", "other.toml", "--print-config", "--port", "81", env={"UVICORN_HOST": "::", "PICOCORN_BACKLOG": "7"}

@@ -51,13 +51,17 @@ def values_of(details: Option) -> st.SearchStrategy[Any]:
     return st.lists(text, max_size=3) if kind == "list" else text
 
 
-@st.composite
-def options(draw: st.DrawFn) -> dict[str, Any]:
+def options() -> st.SearchStrategy[dict[str, Any]]:
     """Some options, with any values that a command line could give."""
-    names = draw(st.sets(st.sampled_from([name for name in declared() if name != "app"])))
-    if "bind" in names:
-        names -= {"host", "port", "uds", "fd"}
-    return {name: draw(values_of(declared()[name][1])) for name in ("app", *sorted(names))}
+    values = {name: values_of(details) for name, (_, details) in declared().items()}
+    app = {"app": values.pop("app")}
+    places = {name: values.pop(name) for name in ("host", "port", "uds", "fd")}
+    one = st.fixed_dictionaries(app, optional=values)
+    return one.filter(lambda found: "bind" in found) | st.builds(
+        lambda found, where: {**{name: value for name, value in found.items() if name != "bind"}, **where},
+        one,
+        st.fixed_dictionaries({}, optional=places),
+    )
 
 
 def settings_of(values: dict[str, Any]) -> Settings:

@@ -5,7 +5,6 @@ Knows what a file says, not what else was given; see config_sources.py for what 
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,6 +129,8 @@ def _unknown(written: str, names: dict[str, str]) -> str:
     key = written.replace("_", "-").lower()
     if key.startswith("no-") and key[3:] in names:
         return f"'{written}': there is no such option; write {key[3:]} = false."
+    import difflib
+
     near = difflib.get_close_matches(key, names, n=1, cutoff=0.75) or _with_the_same_words(key, names)
     return f"'{written}': there is no such option" + (f"; did you mean '{near[0]}'?" if near else ".")
 
