@@ -99,9 +99,11 @@ def test_tables(tmp_path: Path) -> None:
 
 
 def test_each_option_under_all_of_its_names(tmp_path: Path) -> None:
-    samples = {"switch": "true", "flag": "true", "boolean": "true", "integer": "1", "seconds": "1", "size": "1", "octal": '"1"'}
+    samples = {"switch": "true", "flag": "true", "boolean": "true", "octal": '"1"'}
     for name, (_, details) in declared().items():
         sample = f'"{details.choices[0]}"' if details.choices else samples.get(details.kind, '"/"')
+        if details.kind in ("integer", "seconds", "size"):
+            sample = str(int(details.minimum or 1))
         for key in (name, name.replace("_", "-"), flag_of(name, details)[2:]):
             assert list(read(tmp_path, f"{key} = {sample}")) == [name]
 

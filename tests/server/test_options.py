@@ -24,6 +24,13 @@ def test_what_is_not_for_the_command_line() -> None:
     assert set(declared(api=True)) - set(declared()) == {"timeout_notify", "callback_notify"}
 
 
+def test_what_a_configuration_file_needs_to_know() -> None:
+    for name, (_, details) in declared().items():
+        assert details.secret == ("password" in name), f"{name}: printed by --print-config?"
+        if name.endswith(("file", "certs", "_dir", "_dirs")):
+            assert details.is_path, f"{name}: relative to the configuration file?"
+
+
 def test_flags() -> None:
     options = declared()
     assert flag_of("limit_max_requests", options["limit_max_requests"][1]) == "--limit-max-requests"
