@@ -5,7 +5,7 @@
 #   scripts/setup.sh VENV PYTHON run|dev
 #
 # VENV is the folder of the environment, PYTHON the interpreter asked for, dev adds what the suite and the linters need:
-# on Debian a Chromium too, unless PICOCORN_BROWSER=no.
+# on Debian a Chromium too, unless PICOCORN_BROWSER=no, and nginx and HAProxy, unless PICOCORN_PROXIES=no.
 set -eu
 
 venv=$1
@@ -96,6 +96,30 @@ find_browser() {
     say "no Chromium: the tests that need a browser are skipped (Debian: apt-get install chromium)"
 }
 
+# Real proxies for the tests of examples/deploy; without them these are skipped, and pytest says so. Tried once.
+find_proxies() {
+    if [ "$kind" != dev ] || [ "${PICOCORN_PROXIES:-}" = no ] || [ -e "$venv/.proxies-asked" ]; then return; fi
+    missing=
+    for package in nginx-light:nginx haproxy:haproxy; do
+        if ! PATH=$PATH:/usr/sbin command -v "${package#*:}" >/dev/null; then missing="$missing ${package%:*}"; fi
+    done
+    touch "$venv/.proxies-asked"
+    if [ -z "$missing" ]; then return; fi
+    if has_apt; then
+        # For the tests alone: Debian starts services that it installs, unless this script says no.
+        policy=/usr/sbin/policy-rc.d
+        if [ -e "$policy" ]; then policy=; else
+            trap 'rm -f /usr/sbin/policy-rc.d; exit 130' INT TERM
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod 755 "$policy"
+        fi
+        # shellcheck disable=SC2086  # two words are two packages
+        if apt_install $missing; then missing=; fi
+        if [ -n "$policy" ]; then rm -f "$policy"; trap - INT TERM; fi
+    fi
+    if [ -n "$missing" ]; then say "no$missing: the tests that need one are skipped (Debian: apt-get install$missing)"; fi
+}
+
 # Always asked: setup.py compares time stamps itself, and a compiler may have arrived.
 build() {
     "$venv/bin/python" setup.py -q build_ext --inplace ||
@@ -107,4 +131,5 @@ make_venv
 find_headers
 install_dependencies
 find_browser
+find_proxies
 build
