@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..base.authority import is_valid_host
 from ..base.limits import MAX_INT63
 from .verdicts import remote_error
 
-__all__ = ["FRAMING_FIELDS", "Framing", "decide", "is_valid_host", "split_absolute_form", "transfer_encoding_verdict"]
+__all__ = ["FRAMING_FIELDS", "Framing", "decide", "split_absolute_form", "transfer_encoding_verdict"]
 
 #: Fields that `decide` looks at; a parser need not hand over any other.
 FRAMING_FIELDS = frozenset(
@@ -29,13 +30,6 @@ FRAMING_FIELDS = frozenset(
     )
 )
 
-# RFC 3986 3.2.2 without IPvFuture (nobody has ever seen one) and without zone identifiers (RFC 9110 4.2.5 wants no
-# sender to use them); frameworks build URLs from this value, so what they could not read must not get past here.
-_HOST = re.compile(
-    rb"(?:(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+"
-    rb"|\[(?=[^:\]]*:[^:\]]*:)[0-9A-Fa-f:.]{2,45}\])"
-    rb"(?::([0-9]{0,5}))?"
-)
 _ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)([^?]*)(?:\?(.*))?", re.DOTALL)
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _OWS = b" \t"
@@ -52,12 +46,6 @@ class Framing(NamedTuple):
     expect_continue: bool = False
     upgrade: bytes = b""
     forwarded: bool = False
-
-
-def is_valid_host(value: bytes) -> bool:
-    """Whether `value` is `uri-host [ ":" port ]` with a host and a port up to 65535 (RFC 9110 7.2). Empty is not."""
-    match = _HOST.fullmatch(value)
-    return match is not None and (not (port := match[1]) or int(port) <= 65535)
 
 
 def split_absolute_form(target: bytes) -> tuple[bytes, bytes, bytes] | None:
