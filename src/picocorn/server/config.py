@@ -6,25 +6,21 @@ Under uvicorn's names, because programs read and patch them. Can be pickled befo
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..asgi.adapters import ASGI2Middleware, WSGIMiddleware, accepts_positional, detect_interface
 from ..asgi.lifespan import LifespanOff, LifespanOn
-from ..asgi.proxy_headers import ProxyHeadersMiddleware
 from ..base.errors import ConfigError, ImportFromStringError, LocalProtocolError
 from ..base.limits import HTTP1Limits, WebSocketLimits
 from ..base.native import NATIVE
 from ..http1.writer import encode_fields
 from .binding import addresses_of, log_listening, own_sockets, settle_binding
 from .importer import import_from_string
-from .log_config import LOG_LEVELS, LOGGING_CONFIG, TRACE_LOG_LEVEL, apply_level, apply_log_config, silence_access_log
+from .log_config import LOG_LEVELS, LOGGING_CONFIG, apply_level, apply_log_config, silence_access_log
 from .loop import get_loop_factory
-from .message_logger import MessageLoggerMiddleware
 from .options import DefaultNumber, DefaultText, Settings, check
 from .recycling import check_platform
 from .reload_settings import settle_reload
@@ -299,11 +295,11 @@ class Config(Settings):
             if value and not self._speaks_our_http():
                 logger.error("--%s needs one of picocorn's own protocol classes, and --http names another one.", option)
                 sys.exit(STARTUP_FAILURE)
-        self.loaded_app = self._called_if_factory(self.load_app())
+        app = self.load_app()
         try:
-            self._wrap()
+            self.loaded_app = wrapped(made_application(app, self.factory), self)
         except ConfigError as error:
-            logger.error("Error loading ASGI app. %s", error)
+            logger.error("%s", error)
             sys.exit(STARTUP_FAILURE)
         self.loaded = True
 
@@ -320,56 +316,6 @@ class Config(Settings):
         if self.server_header and b"server" not in dict(encoded):
             encoded.insert(0, (b"server", b"picocorn"))
         return encoded
-
-    def _called_if_factory(self, app: Any) -> Any:
-        """The application that the factory `app` makes; `app` itself if it is none."""
-        if not self.factory and not self._looks_like_factory(app):
-            return app
-        try:
-            made = app()
-        except TypeError as error:
-            if not self.factory and accepts_positional(app, 1):
-                # A wrapper that takes anything: it was worth a try.
-                return app
-            if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-                # From inside the factory, where the traceback says more.
-                raise
-            logger.error("Error loading ASGI app factory: %s", error)
-            sys.exit(STARTUP_FAILURE)
-        if inspect.iscoroutine(made):
-            made.close()
-            logger.error(
-                "Error loading ASGI app factory: it is a coroutine function, which cannot be called before the loop runs."
-            )
-            sys.exit(STARTUP_FAILURE)
-        if not self.factory:
-            logger.warning("ASGI app factory detected. Using it, but please consider setting the --factory flag explicitly.")
-        return made
-
-    def _looks_like_factory(self, app: Any) -> bool:
-        # Calling what gives a coroutine would only leave one that nobody awaits.
-        return callable(app) and accepts_positional(app, 0) and detect_interface(app) != "asgi3"
-
-    def _wrap(self) -> None:
-        app = self.loaded_app
-        if not callable(app):
-            raise ConfigError(f'"{self.app}" is not callable, so it is no ASGI application: it is of type {type(app).__name__}.')
-        if self.interface == "auto":
-            if not any(accepts_positional(app, count) for count in (1, 2, 3)):
-                raise ConfigError(f'"{self.app}" takes neither (scope, receive, send) nor (scope), so it is no ASGI application.')
-            detected = detect_interface(app)
-            if detected == "wsgi":
-                raise ConfigError("It takes two arguments, as WSGI applications do. If it is one, use --interface wsgi.")
-            self.interface = detected
-        if self.interface == "wsgi":
-            app = WSGIMiddleware(app)
-        elif self.interface == "asgi2":
-            app = ASGI2Middleware(app)
-        if logging.getLogger("picocorn.asgi").isEnabledFor(TRACE_LOG_LEVEL):
-            app = MessageLoggerMiddleware(app)
-        if self.proxy_headers:
-            app = ProxyHeadersMiddleware(app, trusted_hosts=self.forwarded_allow_ips or "")
-        self.loaded_app = app
 
     # -- sockets
 
