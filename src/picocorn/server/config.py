@@ -17,6 +17,7 @@ from ..base.errors import ConfigError, ImportFromStringError, LocalProtocolError
 from ..base.limits import HTTP1Limits, WebSocketLimits
 from ..base.native import NATIVE
 from ..http1.writer import encode_fields
+from .application import made_application, wrapped
 from .binding import addresses_of, log_listening, own_sockets, settle_binding
 from .importer import import_from_string
 from .log_config import LOG_LEVELS, LOGGING_CONFIG, apply_level, apply_log_config, silence_access_log
