@@ -107,12 +107,12 @@ class Project:
 
 
 @contextlib.contextmanager
-def reloading(project: Project, *options: str, watchfiles: bool = True, app: str = "main:app") -> Iterator[Project]:
+def reloading(project: Project, *options: str, watchfiles: bool = True) -> Iterator[Project]:
     hidden = project.root.parent / "hidden"
     hidden.mkdir(exist_ok=True)
     (hidden / "watchfiles.py").write_text("raise ImportError")
     env = {"WEB_CONCURRENCY": "", "PYTHONPATH": "" if watchfiles else str(hidden)}
-    with spawned(app, "--reload", "--reload-delay", "0.1", *options, cwd=project.root, env=env) as project.server:
+    with spawned("main:app", "--reload", "--reload-delay", "0.1", *options, cwd=project.root, env=env) as project.server:
         try:
             yield project
         finally:
@@ -227,15 +227,20 @@ def test_a_child_that_ends_by_itself(project: Project) -> None:
 def test_files_that_the_server_reads(project: Project) -> None:
     outside = project.root.parent
     (outside / "env").write_text("GREETING=hello\n")
-    project.write("answer.py", "import os\nANSWER = os.environ['GREETING'] + os.environ.get('MORE', '')\n")
-    with reloading(project, "--env-file", str(outside / "env")):
+    (outside / "picocorn.toml").write_text("")
+    project.write("answer.py", "import os\nANSWER = os.environ.get('GREETING', 'nothing')\n")
+    with reloading(project, "--config", str(outside / "picocorn.toml")):
+        assert project.ask() == "nothing"
+        # It says from now on that there is another file to look after.
+        (outside / "picocorn.toml").write_text('env-file = "env"\n')
+        project.wait_for_starts(2)
         assert project.ask() == "hello"
         (outside / "env").write_text("GREETING=good morning\n")
-        project.wait_for_starts(2)
+        project.wait_for_starts(3)
         assert project.ask() == "good morning"
         assert f"WatchFiles detected changes in '{outside / 'env'}'. Reloading..." in project.lines
-        # Gone: what was read before holds.
-        (outside / "env").unlink()
+        # A mistake: what was read before holds.
+        (outside / "picocorn.toml").write_text("env-file = 1\n")
         project.server.wait_for("Going on with what was read before")
         assert project.ask() == "good morning"
         project.ends(signal.SIGTERM)

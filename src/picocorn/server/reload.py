@@ -168,7 +168,12 @@ class Reloader:
             return False
         for name in generation.fixed_differences(self._generation):
             logger.warning("A new value of '%s' takes effect when the server is started anew.", name)
-        self._generation = generation
+        before, self._generation = self._generation, generation
+        if _watched(generation.config) != _watched(before.config):
+            self._selector.unregister(self._watch)
+            self._watch.close()
+            self._watch = _watch_for(generation.config)
+            self._selector.register(self._watch, selectors.EVENT_READ, self._take_changes)
         return True
 
     def _restart(self) -> None:
@@ -288,6 +293,11 @@ class Reloader:
         # Before the child's own: when that closes them, nobody waits in a queue that nobody will take.
         self._listening.close()
         self._end_child()
+
+
+def _watched(config: Config) -> tuple[Any, ...]:
+    """What decides on where to look, and for what."""
+    return config.reload_dirs, config.reload_includes, config.reload_excludes, config.reload_delay, read_files(config)
 
 
 def _watch_for(config: Config) -> Watch:

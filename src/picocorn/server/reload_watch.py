@@ -32,6 +32,8 @@ POLLING_SHARE = 10
 MIN_DELAY_SECONDS = 0.02
 #: How often watchfiles lets us see whether to stop.
 WATCHFILES_TIMEOUT_MILLISECONDS = 100
+#: For the thread to end.
+CLOSE_SECONDS = 1.0
 #: Beyond that something is in the tree that should not be.
 MANY_DIRECTORIES = 5000
 #: Marks a virtual environment.
@@ -285,7 +287,8 @@ class Watch:
     def close(self) -> None:
         """Stop looking."""
         self._stop.set()
-        self._thread.join()
+        # A look at a slow disk is not waited for.
+        self._thread.join(CLOSE_SECONDS)
         self._reader.close()
         self._writer.close()
 
@@ -320,7 +323,8 @@ class Watch:
         if changed:
             with self._lock:
                 self._changed.update(dict.fromkeys(changed))
-            with contextlib.suppress(BlockingIOError):
+            # Full: somebody has been woken already. Closed: nobody cares.
+            with contextlib.suppress(OSError):
                 self._writer.send(b"\0")
 
     def _follow(self, directories: frozenset[str]) -> None:
