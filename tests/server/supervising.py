@@ -50,7 +50,12 @@ class Supervised:
         self.server.wait_for("Application startup complete", count)
 
     def connect(self) -> Client:
-        """A client, who is answered once the first worker is ready."""
+        """A client, once the first worker is ready.
+
+        Without that a client would be answered just as well, and perhaps before we have read in the log who the worker is:
+        what the application prints comes by another pipe.
+        """
+        self.wait_for_workers(1)
         return self.server.connect()
 
     def ask(self, target: bytes = b"/") -> tuple[int, str]:

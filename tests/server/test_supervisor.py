@@ -48,6 +48,8 @@ def test_from_start_to_end(number: signal.Signals) -> None:
 def test_the_supervisor_does_not_import_the_application() -> None:
     with supervised() as running:
         running.wait_for_workers(2)
+        # By another pipe than the log.
+        running.server.wait_for("imported by", 2)
         imported = {int(pid) for pid in re.findall(r"imported by (\d+)", running.server.stdout)}
         assert imported == set(running.started)
         assert running.pid not in imported
@@ -252,7 +254,7 @@ def test_a_program_that_runs_workers_as_soon_as_it_is_imported(tmp_path: Path) -
     text = "import picocorn\npicocorn.run('supervised:app', workers=2, port=0, app_dir='.')\nprint('after run', flush=True)\n"
     with program(tmp_path, text) as server:
         server.wait_for("Application startup complete", 2)
-        assert server.stdout.count("after run") == 2
+        server.wait_for("after run", 2)
         assert server.stop() == 0
         assert server.stdout.count("after run") == 3
         assert server.output.count("Started parent process") == 1
