@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,8 +29,6 @@ class Stable:
     environments: dict[str, Environment] = field(default_factory=dict)
     #: server -> why it cannot be had
     missing: dict[str, str] = field(default_factory=dict)
-    #: names of the servers whose picocorn takes --workers
-    _workers_known: dict[str, bool] = field(default_factory=dict)
     #: logs, and the file that is served; of this run alone
     folder: Path = FOLDER / f"run-{os.getpid()}"
     floor: Path = FOLDER / "floor"
@@ -89,8 +86,6 @@ class Stable:
             raise BenchFailure(self.missing[peer.name])
         if way not in peer.commands:
             raise BenchFailure(peer.notes.get(way, f"not measured with {way}"))
-        if peer.ours and way == TWO_WORKERS and not self._takes_workers(peer):
-            raise BenchFailure("has no --workers yet")
         return self.fill(peer, peer.commands[way], app=app, port=port)
 
     def fill(self, peer: Peer, command: str, app: str = "", port: int = 0) -> list[str]:
@@ -99,12 +94,6 @@ class Stable:
         floors = {"floor": self.floor, "websocket_floor": self.websocket_floor}
         places = {"bin": folder, "python": folder / "python", "bench": BENCH, "app": app, "port": port, **floors}
         return [word.format(**places) for word in command.split()]
-
-    def _takes_workers(self, peer: Peer) -> bool:
-        if peer.name not in self._workers_known:
-            help_text = subprocess.run(self.fill(peer, "{bin}/picocorn --help"), capture_output=True, text=True, check=False)
-            self._workers_known[peer.name] = "--workers" in help_text.stdout
-        return self._workers_known[peer.name]
 
     def start(self, peer: Peer, way: str, app: str) -> Server:
         """Start `peer`, and do not wait for it; raise BenchFailure when it cannot be started so."""

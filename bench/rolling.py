@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -42,6 +44,8 @@ class Server:
 
     def __init__(self, app: str, folder: Path, output: Path, *options: str, workers: int = 2) -> None:
         self.output = output
+        #: process ids of workers that were killed
+        self.killed: set[str] = set()
         command = [sys.executable, "-m", "picocorn", app, "--app-dir", str(folder), "--port", "0", "--no-access-log"]
         with output.open("w") as file:
             self.process = subprocess.Popen(
@@ -122,9 +126,11 @@ def resize(server: Server, clients: Load) -> None:
 
 
 def kill(server: Server, clients: Load) -> None:
-    for number in range(TIMES):
+    for _ in range(TIMES):
         up = server.count("Application startup complete")
-        os.kill(server.workers()[number % 2], signal.SIGKILL)
+        worker = random.choice(server.workers())
+        server.killed.add(str(worker))
+        os.kill(worker, signal.SIGKILL)
         server.wait_for("Application startup complete", up + 1)
         clients.wait_for_more()
 
@@ -161,36 +167,43 @@ SCENARIOS: dict[str, tuple[Callable[[Server, Load], None], tuple[str, ...]]] = {
 }
 
 
+COLUMNS = ("keep-alive", "short", "stream", "websocket", "announced", "idle", "1012", "unanswered", "lost")
+ROW = "{:27}" + "{:>11}" * len(COLUMNS)
+
+
 def roll(balance: str, output: Path) -> int:
     """All scenarios. Returns how many requests were lost that may not have been."""
-    columns = f"{'':27}{'answered':>9}{'announced':>10}{'idle':>6}{'1012':>6}{'lost':>6}"
-    print(f"--socket-balance {balance}\n{columns}")
+    print(f"--socket-balance {balance}")
+    print(ROW.format("", *COLUMNS))
     unexcused = 0
     for name, (scenario, options) in SCENARIOS.items():
         with served(output, "--socket-balance", balance, *options) as (server, clients):
             scenario(server, clients)
             counts = clients.end()
-        seen = counts["seen"]
+        done, seen = counts["done"], counts["seen"]
         lost = [error for error in counts["lost"] if error["began"] < clients.told_at]
-        print(
-            f"{name:27}{sum(counts['done'].values()):>9}{seen.get('close announced', 0):>10}{seen.get('closed while idle', 0):>6}"
-            f"{seen.get('1012', 0):>6}{len(lost):>6}",
-            flush=True,
-        )
-        unexcused += judge(name, lost, clients.clients)
+        late = [error for error in counts["lost"] if error["began"] >= clients.told_at]
+        numbers = [done.get(kind, 0) for kind in COLUMNS[:4]]
+        numbers += [seen.get(what, 0) for what in ("close announced", "closed while idle", "1012", "unanswered at 1012")]
+        print(ROW.format(name, *numbers, len(lost)), flush=True)
+        unexcused += judge(lost, server.killed, clients.clients)
+        if late:
+            print("    begun when there was no server any more:", dict(Counter(error["what"] for error in late)))
     return unexcused
 
 
-def judge(name: str, lost: list[dict[str, Any]], clients: int) -> int:
-    """Show what was lost; how many of it had not to be."""
-    if not name.startswith("SIGKILL"):
-        for error in lost:
+def judge(lost: list[dict[str, Any]], killed: set[str], clients: int) -> int:
+    """Show what was lost; how many of it had not to be: whatever was not in flight on a worker that was killed."""
+    # Who has not been answered yet does not know whose it was; but it was connected.
+    in_flight = [
+        error for error in lost if killed and error["worker"] in {"", *killed} and not error["what"].startswith("connect")
+    ]
+    for error in lost:
+        if error not in in_flight:
             print(f"    {error}")
-        return len(lost)
-    refused = [error for error in lost if error["what"].startswith("connect")]
-    too_many = max(len(lost) - TIMES * clients, 0)
-    print(f"    in flight on a killed worker: {len(lost) - len(refused)}, refused a connection: {len(refused)}")
-    return len(refused) + too_many
+    if killed:
+        print(f"    in flight on {len(killed)} killed workers: {len(in_flight)} of {len(lost)}")
+    return len(lost) - len(in_flight) + max(len(in_flight) - len(killed) * clients, 0)
 
 
 # -- how evenly and how fast
