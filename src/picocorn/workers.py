@@ -52,6 +52,9 @@ _SETTINGS = {
     "asgi_loop": "loop",
     "asgi_lifespan": "lifespan",
     "websocket_max_message_size": "ws_max_size",
+    "http2_max_concurrent_streams": "http2_max_concurrent_streams",
+    "http2_initial_window_size": "http2_initial_stream_window_size",
+    "http2_max_header_list_size": "http2_max_headers_size",
 }
 _TLS_SETTINGS = {
     "ssl_version": "ssl_version",
@@ -65,6 +68,8 @@ _WITHOUT_EFFECT = (
     "asgi_disconnect_grace_period",
     "forwarder_headers",
     "header_map",
+    "http2_cleartext",
+    "http2_max_frame_size",
     "limit_request_field_size",
     "permit_unconventional_http_method",
     "permit_unconventional_http_version",
@@ -279,6 +284,8 @@ def options_of(cfg: Any) -> dict[str, Any]:
         "forwarded_allow_ips": cfg.forwarded_allow_ips,
     }
     options.update({ours: cfg.settings[name].get() for name, ours in _SETTINGS.items() if _is_changed(cfg, name)})
+    if _is_changed(cfg, "http_protocols"):
+        options["http2"] = "h2" in cfg.http_protocols
     if _is_changed(cfg, "proxy_protocol"):
         # Both versions; and gunicorn trusts whoever may connect to a Unix socket.
         options.update(proxy_protocol=True, proxy_protocol_allow_ips=[*cfg.proxy_allow_ips, "unix:"])
