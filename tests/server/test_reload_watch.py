@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Collection, Iterator
@@ -166,3 +167,28 @@ def test_choosing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_notifier(1).name == "WatchFiles"
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     assert choose_notifier(1).name == "StatReload"
+
+
+LIMITED = """
+import sys
+from picocorn.server.reload_watch import WatchFilesNotifier
+try:
+    WatchFilesNotifier(0).watch(sys.argv[1:])
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="inotify")
+def test_the_kernels_limit_is_not_passed_over(tmp_path: Path) -> None:
+    command = 'echo 2 > /proc/sys/user/max_inotify_watches && exec "$0" "$@"'
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+    try:
+        subprocess.run(["unshare", "-Ur", "sh", "-c", command, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs a user namespace")
+    directories = [str(tmp_path / name) for name in ("a", "b", "c")]
+    arguments = ["unshare", "-Ur", "sh", "-c", command, sys.executable, "-c", LIMITED, *directories]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    assert "watch limit" in done.stdout

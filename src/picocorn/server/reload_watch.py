@@ -76,8 +76,7 @@ class Tree:
         for path in self._files:
             found.add_file(path, is_link=True)
             found.is_incomplete |= not os.path.isdir(os.path.dirname(path))
-        directories = frozenset(path for path in found.directories if os.path.isdir(path))
-        return Snapshot(found.files, directories, found.is_incomplete)
+        return Snapshot(found.files, frozenset(found.directories), found.is_incomplete)
 
     def may_count(self, path: str, known: Snapshot) -> bool:
         """Whether a change of `path`, in a directory that is looked at, can be a change of a file that counts."""
@@ -126,7 +125,8 @@ class _Found:
     def add_file(self, path: str, is_link: bool) -> None:
         if is_link:
             # It is there that a change happens.
-            self.directories.update((os.path.dirname(path), os.path.dirname(os.path.realpath(path))))
+            places = (os.path.dirname(path), os.path.dirname(os.path.realpath(path)))
+            self.directories.update(place for place in places if os.path.isdir(place) and os.access(place, os.R_OK))
         with contextlib.suppress(OSError):
             status = os.stat(path)
             self.files[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
@@ -203,7 +203,8 @@ class WatchFilesNotifier:
             rust_timeout=WATCHFILES_TIMEOUT_MILLISECONDS,
             yield_on_timeout=True,
             recursive=False,
-            ignore_permission_denied=True,
+            # It would ignore every other error as well (1.3), that of too many directories first of all.
+            ignore_permission_denied=False,
         )
         # It is the first step that registers the directories.
         self._early = {path for _change, path in next(self._changes)}
