@@ -13,6 +13,7 @@ cdef class ServerState:
     cdef public bint draining
     cdef list _default_headers
     cdef readonly bytes default_fields
+    cdef readonly list default_pairs
 
 
 cdef class ConnectionContext:
@@ -30,9 +31,13 @@ cdef class ConnectionContext:
     cdef readonly bint is_tls
     cdef readonly bint is_tracing
     cdef readonly ScopeBuilder scopes
+    cdef readonly ScopeBuilder push_scopes
     cdef readonly TaskStarter starter
     cdef readonly Timers timers
     cdef readonly object base_context
+    cdef public object http2
+    cdef public object new_http2_session
+    cdef readonly object http2_limits
     cdef public object websocket
     cdef readonly object websocket_limits
     cdef readonly Py_ssize_t websocket_max_queue

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..asgi.scope_py import ScopeBuilder
 from ..asgi.tasks_py import TaskStarter
-from ..base.limits import HTTP1Limits, WebSocketLimits
-from ..http1.writer_py import encode_fields
+from ..base.limits import HTTP1Limits, HTTP2Limits, WebSocketLimits
+from ..http1.writer_py import encode_fields, list_fields
 from .timers_py import Timers
 from .trace import is_tracing
 
@@ -31,12 +31,23 @@ HTTP1_EXTENSIONS = (
     "http.response.trailers",
     "http.response.zerocopysend",
 )
+#: A stream of HTTP/2 carries one more.
+PUSH_EXTENSIONS = (*HTTP1_EXTENSIONS, "http.response.push")
 
 
 class ServerState:
     """The live figures of one server, under uvicorn's names."""
 
-    __slots__ = ("_default_headers", "connections", "default_fields", "draining", "tasks", "total_requests", "winding_down")
+    __slots__ = (
+        "_default_headers",
+        "connections",
+        "default_fields",
+        "default_pairs",
+        "draining",
+        "tasks",
+        "total_requests",
+        "winding_down",
+    )
 
     def __init__(self) -> None:
         self.total_requests = 0
@@ -51,6 +62,8 @@ class ServerState:
         self._default_headers: list[tuple[bytes, bytes]] = []
         #: `default_headers` as bytes, encoded once a second rather than once a response
         self.default_fields = b""
+        #: the same for versions that do not write lines
+        self.default_pairs: list[tuple[bytes, bytes]] = []
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
@@ -61,6 +74,7 @@ class ServerState:
     def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
         self._default_headers = headers
         self.default_fields = encode_fields(headers)
+        self.default_pairs = list_fields(headers)
 
 
 class ConnectionContext:
@@ -70,6 +84,8 @@ class ConnectionContext:
         "access_log",
         "base_context",
         "health_check_path",
+        "http2",
+        "http2_limits",
         "is_prefaced",
         "is_tls",
         "is_tracing",
@@ -77,6 +93,8 @@ class ConnectionContext:
         "limit_concurrency",
         "limits",
         "loop",
+        "new_http2_session",
+        "push_scopes",
         "request_body_seconds",
         "request_header_seconds",
         "scopes",
@@ -109,6 +127,7 @@ class ConnectionContext:
         is_tls: bool = False,
         is_prefaced: bool = False,
         websocket_limits: WebSocketLimits | None = None,
+        http2_limits: HTTP2Limits | None = None,
         health_check_path: bytes | None = None,
     ) -> None:
         self.loop = loop
@@ -128,16 +147,24 @@ class ConnectionContext:
         self.is_tracing = is_tracing()
         #: makes the protocol that takes a connection over when it is upgraded to a WebSocket; None where that is not done
         self.websocket: Callable[[], Any] | None = None
+        #: makes the protocol that takes a connection over which begins with the preface of HTTP/2; None where that is not spoken
+        self.http2: Callable[[], Any] | None = None
+        #: makes its session, of a SessionHandler and limits
+        self.new_http2_session: Any = None
+        self.http2_limits = http2_limits or HTTP2Limits()
         self.websocket_limits = websocket_limits or WebSocketLimits()
         self.websocket_max_queue = max(1, self.websocket_limits.max_queue)
         #: what callbacks run in, and what each request gets a copy of
         self.base_context = contextvars.Context() if reset_contextvars else contextvars.copy_context()
-        self.scopes = ScopeBuilder(
-            scheme="https" if is_tls else "http",
-            root_path=root_path,
-            app_state=app_state,
-            asgi_version=asgi_version,
-            extensions=HTTP1_EXTENSIONS,
-        )
+        self.scopes, self.push_scopes = [
+            ScopeBuilder(
+                scheme="https" if is_tls else "http",
+                root_path=root_path,
+                app_state=app_state,
+                asgi_version=asgi_version,
+                extensions=extensions,
+            )
+            for extensions in (HTTP1_EXTENSIONS, PUSH_EXTENSIONS)
+        ]
         self.timers = Timers(loop, self.base_context)
         self.starter = TaskStarter(app, loop, self.base_context, server_state.tasks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CLOSE_HANDSHAKE", "KEEP_ALIVE", "LINGER", "NO_DEADLINE", "REQUEST_BODY", "REQUEST_HEAD", "SILENCE"]
+__all__ = ["CLOSE_HANDSHAKE", "KEEP_ALIVE", "LINGER", "NO_DEADLINE", "REQUEST_BODY", "REQUEST_HEAD", "SILENCE", "STALL"]
 
 NO_DEADLINE = 0
 REQUEST_HEAD = 1
@@ -13,3 +13,5 @@ LINGER = 4
 SILENCE = 5
 #: the peer's half of a WebSocket's close handshake
 CLOSE_HANDSHAKE = 6
+#: the next look at whether the client of an HTTP/2 connection takes what waits for it
+STALL = 7

@@ -14,6 +14,7 @@ cdef int END
 cdef int HEAD
 cdef Py_ssize_t HIGH_WATER_BYTES
 cdef object logger
+cdef bytes HTTP2_PREFACE_LINE
 cdef int REQUESTS_PER_TURN
 cdef int NO_DEADLINE
 cdef int REQUEST_HEAD
@@ -47,6 +48,8 @@ cdef class HTTP1Protocol(StreamConnection):
     cdef object _answer_health_check(self, RequestHead head, ConnectionContext context)
     @cython.locals(context=ConnectionContext, conn=HTTP1Connection, rest=bytes)
     cdef object _upgrade(self, RequestHead head, object websocket)
+    @cython.locals(context=ConnectionContext, conn=HTTP1Connection, data=bytes)
+    cdef bint _leave_to_http2(self) except -1
     cdef object _ignore_upgrade(self, RequestHead head)
     @cython.locals(context=ConnectionContext)
     cdef object _start(self, HTTPCycle cycle)

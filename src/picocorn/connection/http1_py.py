@@ -37,6 +37,8 @@ logger = logging.getLogger("picocorn.error")
 #: Pipelined requests that one turn of the loop begins. Where tasks start eagerly nothing else would stop a client that sends
 #: 256 KiB of small ones at once: measured, every other client waited for 10,000 of them.
 REQUESTS_PER_TURN = 32
+#: As far as HTTP/1.1 reads. What has to follow is for HTTP/2 to say.
+HTTP2_PREFACE_LINE = b"PRI * HTTP/2.0\r\n"
 
 
 class HTTP1Protocol(StreamConnection):
@@ -157,7 +159,8 @@ class HTTP1Protocol(StreamConnection):
             while not self._closing and self._step():
                 pass
         except RemoteProtocolError as error:
-            self._refuse(error.status_hint, str(error))
+            if error.code != "VERSION_NOT_SUPPORTED" or not self._leave_to_http2():
+                self._refuse(error.status_hint, str(error))
         finally:
             self._pumping = False
         if not self._closing:
@@ -281,6 +284,23 @@ class HTTP1Protocol(StreamConnection):
             trace(self.client, "Upgrading to WebSocket")
         # Nothing of this object is used from here on, so that it can go while the WebSocket lives.
         websocket().take_over(transport, conn, head, handshake, scope, rest, self._eof)
+
+    def _leave_to_http2(self) -> bool:
+        """Leave the connection to HTTP/2 if what was refused is how that begins (RFC 9113 3.3). Returns whether it was.
+
+        Only in cleartext: over TLS it is agreed upon by ALPN.
+        """
+        context, conn, transport = self._context, self._conn, self.transport
+        if context.http2 is None or context.is_tls or conn.head is not None or self._shutting_down:
+            return False
+        data = conn.parser.take_rest()
+        if not data.startswith(HTTP2_PREFACE_LINE):
+            return False
+        self.disarm()
+        self._leave()
+        # Nothing of this object is used from here on.
+        context.http2().take_over(transport, data, self._eof)
+        return True
 
     def _ignore_upgrade(self, head: RequestHead) -> None:
         logger.warning("Unsupported upgrade request.")

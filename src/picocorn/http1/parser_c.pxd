@@ -10,6 +10,7 @@ cdef extern from "http1.h" nogil:
         PC_OK
         PC_NEED_DATA
         PC_NEED_FIELDS
+        PC_ERR_VERSION_NOT_SUPPORTED
         PC_ERR_INCOMPLETE
 
     struct pc_scan_kernel:

@@ -311,7 +311,9 @@ cdef class RequestParser:
     cdef int _fail(self, pc_status status) except -2:
         self._error = status
         self._drop_fields()
-        self._consume(self._end - self._pos)
+        if status != PC_ERR_VERSION_NOT_SUPPORTED:
+            # Else `take_rest()` is for who speaks that version.
+            self._consume(self._end - self._pos)
         raise remote_error(pc_status_name(status).decode("ascii"))
 
     # -- head ----------------------------------------------------------------------------------------------------------

@@ -146,8 +146,10 @@ class RequestParser:
             return _STEPS[self._place](self)
         except RemoteProtocolError as error:
             self._error = error.code
-            self._buffer = b""
-            self._pos = self._cursor = self._scanned = 0
+            if error.code != "VERSION_NOT_SUPPORTED":
+                # Else `take_rest()` is for who speaks that version.
+                self._buffer = b""
+                self._pos = self._cursor = self._scanned = 0
             raise
 
     def _wait(self) -> int:

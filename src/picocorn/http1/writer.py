@@ -10,41 +10,11 @@ from typing import TYPE_CHECKING
 from ..base.native import NATIVE, half_built
 
 if TYPE_CHECKING or not NATIVE:
-    from .writer_py import (
-        CONNECTION_CLOSE,
-        LAST_CHUNK,
-        chunk,
-        content_length_line,
-        encode_fields,
-        encode_head,
-        join_message,
-        list_fields,
-        list_head,
-    )
+    from .writer_py import CONNECTION_CLOSE, LAST_CHUNK, chunk, content_length_line, encode_fields, encode_head, join_message
 else:
     try:
-        from .writer_c import (
-            CONNECTION_CLOSE,
-            LAST_CHUNK,
-            chunk,
-            content_length_line,
-            encode_fields,
-            encode_head,
-            join_message,
-            list_fields,
-            list_head,
-        )
+        from .writer_c import CONNECTION_CLOSE, LAST_CHUNK, chunk, content_length_line, encode_fields, encode_head, join_message
     except ImportError as error:
         raise half_built(__name__) from error
 
-__all__ = [
-    "CONNECTION_CLOSE",
-    "LAST_CHUNK",
-    "chunk",
-    "content_length_line",
-    "encode_fields",
-    "encode_head",
-    "join_message",
-    "list_fields",
-    "list_head",
-]
+__all__ = ["CONNECTION_CLOSE", "LAST_CHUNK", "chunk", "content_length_line", "encode_fields", "encode_head", "join_message"]

@@ -10,13 +10,15 @@ import logging
 import os
 import socket
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..asgi.lifespan import LifespanOff, LifespanOn
 from ..base.errors import ConfigError, ImportFromStringError, LocalProtocolError
-from ..base.limits import HTTP1Limits, WebSocketLimits
+from ..base.limits import HTTP1Limits, HTTP2Limits, WebSocketLimits
 from ..base.native import NATIVE
 from ..http1.writer import encode_fields
+from ..http2.engine import ENGINE
 from .application import made_application, wrapped
 from .binding import addresses_of, log_listening, own_sockets, settle_binding
 from .importer import import_from_string
@@ -167,6 +169,10 @@ class Config(Settings):
                     f"Invalid value for '--{option}': native needs the compiled extensions, "
                     "which this installation does not have."
                 )
+        if self.http2 and not self._has_http2_engine():
+            logger.warning(
+                "--http2 needs libnghttp2 at the build, or the package h2: pip install 'picocorn[http2]'. Serving without HTTP/2."
+            )
         if self.h11_max_incomplete_event_size is not None:
             logger.warning("--h11-max-incomplete-event-size is called --limit-request-head here.")
             self.limit_request_head = self.h11_max_incomplete_event_size
@@ -233,6 +239,31 @@ class Config(Settings):
             ping_timeout_seconds=self.ws_ping_timeout or 0.0,
             deflate=self.ws_per_message_deflate,
         )
+
+    @property
+    def http2_limits(self) -> HTTP2Limits:
+        """The limits of an HTTP/2 connection."""
+        return HTTP2Limits(
+            max_concurrent_streams=self.http2_max_concurrent_streams,
+            header_list_bytes=int(self.http2_max_headers_size),
+            request_fields=self.limit_request_fields,
+            stream_window_bytes=int(self.http2_initial_stream_window_size),
+            connection_window_bytes=int(self.http2_initial_connection_window_size),
+        )
+
+    @property
+    def speaks_http2(self) -> bool:
+        """Whether HTTP/2 is spoken: wanted, possible, and by connections of ours."""
+        return self.http2 is not False and self._has_http2_engine() and self._speaks_our_http()
+
+    @property
+    def alpn_protocols(self) -> list[str]:
+        """What is offered in TLS handshakes (RFC 7301), the preferred one first."""
+        return ["h2", "http/1.1"] if self.speaks_http2 else ["http/1.1"]
+
+    def _has_http2_engine(self) -> bool:
+        # The pure bodies go with the pure engine.
+        return find_spec("h2") is not None if self.http == "pure" else bool(ENGINE)
 
     @property
     def lifespan_class(self) -> type[LifespanOn | LifespanOff]:

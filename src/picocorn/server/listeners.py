@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ..asgi.proxy_headers import ProxyHeadersMiddleware, TrustedHosts
 from ..base.native import NATIVE
 from ..connection import access_log as chosen_access_log
-from ..connection import access_log_py, context_py, http1, http1_py, websocket_http1, websocket_http1_py
+from ..connection import access_log_py, context_py, http1, http1_py, http2, http2_py, websocket_http1, websocket_http1_py
 from ..connection import context as chosen_context
+from ..http2.engine import new_pure_session, new_session
 from ..transport.listen import listen
 from ..transport.listening import ListeningServer
 from ..transport.preface import ProxyPreface, ProxySettings
@@ -91,6 +92,10 @@ def _protocol_factory(
             context.websocket = functools.partial(websocket_class, context)
         else:
             context.websocket = functools.partial(websocket_class, _context(is_pure_too, config, state, app_state, shortcut))
+    if config.speaks_http2:
+        http2_class: Any = http2_py.HTTP2Protocol if is_pure else http2.HTTP2Protocol
+        context.http2 = functools.partial(http2_class, context)
+        context.new_http2_session = new_pure_session if is_pure else new_session
     return functools.partial(protocol_class, context)
 
 
@@ -135,6 +140,7 @@ def _context(
         is_tls=config.is_ssl,
         is_prefaced=config.proxy_protocol,
         websocket_limits=config.websocket_limits,
+        http2_limits=config.http2_limits,
         health_check_path=None if config.health_check_path is None else config.health_check_path.encode("ascii"),
     )
     return context

@@ -23,7 +23,19 @@ __all__ = [
 ]
 
 #: Help pages and docs show the options in these groups, in this order.
-GROUPS = ("Application", "Binding", "Processes", "Server", "Limits", "Timeouts", "WebSocket", "Responses", "Proxies", "Logging")
+GROUPS = (
+    "Application",
+    "Binding",
+    "Processes",
+    "Server",
+    "Limits",
+    "Timeouts",
+    "HTTP/2",
+    "WebSocket",
+    "Responses",
+    "Proxies",
+    "Logging",
+)
 
 LOOP_CHOICES = ("auto", "asyncio", "uvloop", "none")
 #: `httptools` and `h11` are uvicorn's names for its fast and its pure parser.

@@ -71,6 +71,15 @@ class UvicornsOptions:
             "an import string names a protocol class.",
         ),
     )
+    http2: bool | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="switch",
+            shown_default="if libnghttp2 was built in, or h2 is installed",
+            group="HTTP/2",
+            help="Speak HTTP/2 too: in cleartext to clients that begin with its preface, over TLS to those that offer it.",
+        ),
+    )
     ws: Any = dataclasses.field(
         default="auto",
         metadata=about(

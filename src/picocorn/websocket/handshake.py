@@ -1,4 +1,4 @@
-"""The opening handshake of a client (RFC 6455 4.2): is this request one, and what does it ask for.
+"""The opening handshake of a client (RFC 6455 4.2, RFC 8441 5): is this request one, and what does it ask for.
 
 Knows the head of a request by the attributes it needs, not who has parsed it; writes no response.
 """
@@ -14,7 +14,16 @@ from typing import Protocol
 from ..base.errors import RemoteProtocolError
 from .extensions import is_token, parse_extensions
 
-__all__ = ["HANDSHAKE_VERDICTS", "VERSION", "Handshake", "Head", "accept_value", "check_handshake", "wants_websocket"]
+__all__ = [
+    "HANDSHAKE_VERDICTS",
+    "VERSION",
+    "Handshake",
+    "Head",
+    "accept_value",
+    "check_extended_connect",
+    "check_handshake",
+    "wants_websocket",
+]
 
 #: The one version there is (RFC 6455 4.2.1), as the field that a refusal with 426 says it in.
 VERSION = b"13"
@@ -57,7 +66,7 @@ class Head(Protocol):
 class Handshake:
     """A handshake that may be accepted."""
 
-    #: the value of Sec-WebSocket-Key, for `accept_value`
+    #: the value of Sec-WebSocket-Key, for `accept_value`; empty where the handshake has none (RFC 8441 5)
     key: bytes
     #: as offered, in the client's order of preference
     subprotocols: list[str]
@@ -89,6 +98,23 @@ def check_handshake(head: Head) -> Handshake:
         raise _refusal("HANDSHAKE_UPGRADE")
     if head.content_length > 0 or head.chunked:
         raise _refusal("HANDSHAKE_CONTENT")
+    key, keys, protocols, offers = _read_fields(head)
+    if keys != 1:
+        raise _refusal("HANDSHAKE_KEY_DUPLICATE" if keys else "HANDSHAKE_KEY_MISSING")
+    _judge_key(key)
+    return _handshake(key, protocols, offers)
+
+
+def check_extended_connect(head: Head) -> Handshake:
+    """What an extended CONNECT for `websocket` asks for (RFC 8441 5): as `check_handshake`, without Upgrade and key."""
+    if head.content_length > 0:
+        raise _refusal("HANDSHAKE_CONTENT")
+    _key, _keys, protocols, offers = _read_fields(head)
+    return _handshake(b"", protocols, offers)
+
+
+def _read_fields(head: Head) -> tuple[bytes, int, list[bytes], list[bytes]]:
+    """The key, how many there are, the values of protocols and of extensions. Raises for the version."""
     version = key = b""
     versions = keys = 0
     protocols: list[bytes] = []
@@ -111,9 +137,10 @@ def check_handshake(head: Head) -> Handshake:
         raise _refusal("HANDSHAKE_VERSION_DUPLICATE" if versions else "HANDSHAKE_VERSION_MISSING")
     if version != VERSION:
         raise _refusal("HANDSHAKE_VERSION" if _is_version(version) is None else "HANDSHAKE_VERSION_NOT_SUPPORTED")
-    if keys != 1:
-        raise _refusal("HANDSHAKE_KEY_DUPLICATE" if keys else "HANDSHAKE_KEY_MISSING")
-    _judge_key(key)
+    return key, keys, protocols, offers
+
+
+def _handshake(key: bytes, protocols: list[bytes], offers: list[bytes]) -> Handshake:
     subprotocols = _subprotocols(protocols) if protocols else []
     for offer in offers:
         if parse_extensions(offer) is None:

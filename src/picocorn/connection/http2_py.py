@@ -1,0 +1,392 @@
+"""HTTP/2 on a stream connection: the asyncio protocol that joins a session, its streams and the transport.
+
+Decides what runs when: input first goes through the whole session, then the streams that it concerns go on, then everything
+that has come of it is sent in one piece. The deadline of the connection and its end are here too. Knows asyncio and the
+session's interface; no engine, no server, no command line and not which kind of transport carries it. The text is compiled a
+second time as `http2_c`.
+
+Application code runs inside `go_on`, `feed_eof`, `lose` and `shutdown` of streams. So every method settles its own state before.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ..asgi.proxy_headers import rewrite_scope
+from ..base.errors import HTTP2Error
+from ..base.request_head_py import RequestHead
+from ..http2.codes import CANCEL, NO_ERROR
+from ..http2.session_py import SessionHandler
+from .context_py import ConnectionContext
+from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_HEAD, STALL
+from .http2_host_py import StreamHost
+from .http2_stream_py import HTTP2Stream, new_stream
+from .lingering import STALLED_SECONDS
+from .security import Security, security_of
+
+__all__ = ["HTTP2Protocol"]
+
+logger = logging.getLogger("picocorn.error")
+
+#: Requests that one turn of the loop begins, as on a connection of HTTP/1.1: other clients wait for no more than these.
+REQUESTS_PER_TURN = 32
+#: Between two looks at whether a client takes what waits for it.
+STALL_LOOK_SECONDS = STALLED_SECONDS / 4
+
+
+class StreamEvents(SessionHandler):
+    """What the session tells, kept for the connection. Nothing else happens in here: the session is in the middle of things."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: HTTP2Protocol) -> None:
+        #: None once the connection is lost
+        self._connection: HTTP2Protocol | None = connection
+
+    def forget(self) -> None:
+        """The connection is lost; it and the session need not know each other any more."""
+        self._connection = None
+
+    def request(self, stream_id: int, head: RequestHead, protocol: bytes, authority_present: bool, end: bool) -> None:
+        """See SessionHandler."""
+        connection = self._connection
+        if connection is not None:
+            connection._begin_stream(stream_id, head, protocol, end)
+
+    def data(self, stream_id: int, data: bytes) -> None:
+        """See SessionHandler."""
+        stream = self._stream(stream_id)
+        if stream is not None:
+            stream.take_data(data)
+            self._note(stream)
+
+    def end(self, stream_id: int) -> None:
+        """See SessionHandler."""
+        stream = self._stream(stream_id)
+        if stream is not None:
+            stream.take_end()
+            self._note(stream)
+
+    def closed(self, stream_id: int, error_code: int) -> None:
+        """See SessionHandler."""
+        connection = self._connection
+        if connection is not None:
+            stream: HTTP2Stream | None = connection.streams.pop(stream_id, None)
+            if stream is not None and stream.take_closed():
+                connection.note(stream)
+
+    def drained(self, stream_id: int) -> None:
+        """See SessionHandler."""
+        stream = self._stream(stream_id)
+        if stream is not None and stream.take_drained():
+            self._note(stream)
+
+    def goaway(self, error_code: int, last_stream_id: int) -> None:
+        """See SessionHandler."""
+        if self._connection is not None:
+            self._connection._peer_leaves()
+
+    def _stream(self, stream_id: int) -> HTTP2Stream | None:
+        return None if self._connection is None else self._connection.streams.get(stream_id)
+
+    def _note(self, stream: HTTP2Stream) -> None:
+        if self._connection is not None:
+            self._connection.note(stream)
+
+
+class HTTP2Protocol(StreamHost):
+    """asyncio-style protocol of one HTTP/2 connection, after ALPN or (`take_over`) from where its preface was seen.
+
+    `wind_down()` tells the client to ask elsewhere, `shutdown()` ends it when its requests are done, `disconnect()` at once.
+    """
+
+    __slots__ = (
+        "_events",
+        "_is_leaving",
+        "_ready",
+        "_security",
+        "_served",
+        "_trusted",
+        "_turn_scheduled",
+        "_turning",
+    )
+
+    def __init__(self, context: ConnectionContext) -> None:
+        self._events = StreamEvents(self)
+        StreamHost.__init__(self, context, self._events)
+        #: streams that shall go on
+        self._ready: list[HTTP2Stream] = []
+        #: either side has said that there will be no new streams
+        self._is_leaving = False
+        #: requests have come since the deadline was last looked at
+        self._served = False
+        self._security: Security | None = None
+        self._trusted = False
+        self._turn_scheduled = False
+        self._turning = False
+
+    # -- asyncio protocol
+
+    def connection_made(self, transport: Any) -> None:
+        """The connection is open."""
+        context = self._context
+        self._open(transport, "HTTP/2")
+        hosts = context.trusted_hosts
+        if hosts is not None:
+            self._trusted = (self.client[0] if self.client is not None else None) in hosts
+        if context.is_prefaced:
+            self._security = security_of(transport)
+        self.is_plain = context.loop.get_task_factory() is None
+        self.arm(REQUEST_HEAD, context.request_header_seconds)
+        self.session.start()
+        self._flush()
+
+    def take_over(self, transport: Any, data: bytes, eof: bool) -> None:
+        """Go on with a connection whose first bytes, `data`, are those of the preface (RFC 9113 3.3). `eof`: and the last."""
+        transport.set_protocol(self)
+        self.connection_made(transport)
+        self.data_received(data)
+        if eof and self.transport is not None:
+            self.eof_received()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come in."""
+        if self._closing:
+            self._linger(len(data))
+            return
+        try:
+            self.session.receive(data, self._context.loop.time())
+        except HTTP2Error as error:
+            self._fail(error)
+        else:
+            self._turn()
+
+    def eof_received(self) -> bool:
+        """The client has closed its side. It may still read what its windows have room for."""
+        if self._closing:
+            return False
+        self._eof = True
+        transport = self.transport
+        for stream in list(self.streams.values()):
+            stream.feed_eof()
+        self._turn()
+        return bool(not transport.is_closing() and transport.can_write_eof())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone, for whatever reason."""
+        self._lost("HTTP/2")
+        self._events.forget()
+        self._lose_all()
+
+    def resume_writing(self) -> None:
+        """The transport has drained to its low-water mark."""
+        self._writing_paused = False
+        self.flush_soon()
+
+    # -- asked by the server
+
+    def wind_down(self) -> None:
+        """Tell the client to send its next requests elsewhere (RFC 9113 6.8). Those that come all the same are still served."""
+        if self._closing:
+            return
+        self.session.goaway_notice()
+        self._shutdown_sockets(False)
+
+    def shutdown(self) -> None:
+        """End the connection when its requests are done: at once if it is idle."""
+        if self._closing:
+            return
+        self._is_leaving = True
+        self.session.goaway(NO_ERROR)
+        if self.streams:
+            self._shutdown_sockets(True)
+        else:
+            self._finish(True)
+
+    def _shutdown_sockets(self, at_once: bool) -> None:
+        for stream in list(self.streams.values()):
+            stream.shutdown(at_once)
+        self._turn()
+
+    def disconnect(self) -> None:
+        """End the connection now: applications see their clients gone."""
+        self.abort()
+        self._lose_all()
+
+    # -- told by the session
+
+    def _begin_stream(self, stream_id: int, head: RequestHead, protocol: bytes, end: bool) -> None:
+        """A request has come, or has been promised."""
+        stream = new_stream(self, self._context, stream_id, head, protocol)
+        stream.take_request(end)
+        self.streams[stream_id] = stream
+        self._served = True
+        self.note(stream)
+
+    def _peer_leaves(self) -> None:
+        """The client will send no new requests."""
+        self._is_leaving = True
+
+    # -- StreamHost
+
+    def note(self, stream: HTTP2Stream) -> None:
+        """See StreamHost."""
+        one: HTTP2Stream = stream
+        if not one.is_noted:
+            one.is_noted = True
+            self._ready.append(one)
+
+    def flush_soon(self) -> None:
+        """See StreamHost."""
+        if not self._turning and not self._turn_scheduled and self.transport is not None:
+            self._turn_scheduled = True
+            self._context.loop.call_soon(self._scheduled_turn, context=self._context.base_context)
+
+    def scope_of(self, head: RequestHead, may_push: bool) -> dict[str, Any]:
+        """See StreamHost."""
+        context = self._context
+        scopes = context.push_scopes if may_push else context.scopes
+        scope = scopes.build(head, self.client, self.server)
+        if self._security is not None:
+            self._security.apply(scope)
+        if head.forwarded and self._trusted:
+            hosts = context.trusted_hosts
+            assert hosts is not None
+            rewrite_scope(scope, hosts)
+        return scope
+
+    def promise(self, stream_id: int, head: RequestHead, authority: bytes) -> None:
+        """See StreamHost."""
+        if self._is_leaving or self._context.server_state.winding_down:
+            return
+        scheme = b"https" if self._context.is_tls else b"http"
+        promised_id = self.session.queue_push(stream_id, head, authority, scheme)
+        if promised_id:
+            head.headers.insert(0, (b"host", authority))
+            self._begin_stream(promised_id, head, b"", True)
+            # Not from here: the other request must not start inside this one's `send`.
+            self.flush_soon()
+
+    # -- one turn
+
+    def _turn(self) -> None:
+        """Let streams go on, send what has come of it, and see how the connection stands."""
+        if self._turning:
+            return
+        self._turning = True
+        try:
+            self._go_on()
+            self._flush()
+        finally:
+            self._turning = False
+        if self._closing:
+            return
+        if self._ready:
+            self.flush_soon()
+        self._settle()
+
+    def _scheduled_turn(self) -> None:
+        self._turn_scheduled = False
+        if not self._closing:
+            self._turn()
+
+    def _go_on(self) -> None:
+        left = REQUESTS_PER_TURN
+        position = 0
+        ready = self._ready
+        self._ready = []
+        try:
+            while left and position < len(ready):
+                stream = ready[position]
+                position += 1
+                if stream.go_on():
+                    left -= 1
+        finally:
+            if position < len(ready):
+                self._ready = ready[position:] + self._ready
+
+    def _flush(self) -> None:
+        session = self.session
+        while not self._writing_paused and self.transport is not None and session.wants_send():
+            out = session.send()
+            if not out:
+                break
+            self._send(out)
+
+    def _settle(self) -> None:
+        if self.streams:
+            self._served = False
+            if self._output_waits():
+                if self._deadline_kind != STALL:
+                    self.arm(STALL, STALL_LOOK_SECONDS)
+            else:
+                self.disarm()
+        elif (self._is_leaving or self._eof) and not self._writing_paused and not self._ready:
+            self._finish(False)
+        elif self._served or self._deadline_kind not in (KEEP_ALIVE, REQUEST_HEAD):
+            self._served = False
+            if self._context.keep_alive_seconds <= 0:
+                self._finish(False)
+            else:
+                # Pings and the like are no requests: they do not keep a connection.
+                self.arm(KEEP_ALIVE, self._context.keep_alive_seconds)
+
+    def _output_waits(self) -> bool:
+        return self._writing_paused or self.session.total_queued_bytes() > 0
+
+    # -- the deadline
+
+    def on_deadline(self) -> None:
+        """The deadline has passed."""
+        kind = self._deadline_kind
+        self._deadline_kind = NO_DEADLINE
+        if self.transport is None or kind == NO_DEADLINE:
+            return
+        if kind == LINGER:
+            self._lingered()
+        elif kind == STALL:
+            self._look_at_stall()
+        elif self._client_takes(self._context.keep_alive_seconds):
+            # Not idle: the client is still taking the last answer.
+            self.arm(KEEP_ALIVE, self._context.keep_alive_seconds)
+        elif self.transport.get_write_buffer_size():
+            self.abort()
+        else:
+            self._finish(True)
+
+    def _look_at_stall(self) -> None:
+        if self._writing_paused:
+            if not self._client_takes(STALL_LOOK_SECONDS):
+                self.abort()
+                return
+        else:
+            for stream in list(self.streams.values()):
+                if stream.is_stalled(STALL_LOOK_SECONDS):
+                    stream.reset(CANCEL)
+        self._turn()
+
+    # -- the end
+
+    def _finish(self, settled: bool) -> None:
+        """There is nothing more to do: say so, and close once everything is sent; `settled` as in `end`."""
+        if not self._is_leaving:
+            # A request that is on its way now was not seen, and its client can tell (RFC 9113 6.8).
+            self._is_leaving = True
+            self.session.goaway(NO_ERROR)
+        self._flush()
+        self.end(settled)
+
+    def _fail(self, error: HTTP2Error) -> None:
+        """End a connection whose client has broken a rule. GOAWAY, which the session has queued, says which."""
+        logger.warning("Invalid HTTP request received. %s", error)
+        self._flush()
+        self.end(False)
+        self._lose_all()
+
+    def _lose_all(self) -> None:
+        streams = list(self.streams.values())
+        self.streams = {}
+        self._ready = []
+        for stream in streams:
+            stream.lose()
