@@ -49,11 +49,14 @@ def test_settings_that_were_changed() -> None:
         "websocket_max_message_size": 1000,
         "proxy_protocol": "v2",
         "proxy_allow_ips": "10.0.0.0/8",
+        "http_protocols": "h2,h1",
+        "http2_max_concurrent_streams": 10,
     }
     config = Config(**options_of(settings(**changed)))
     assert (config.timeout_keep_alive, config.timeout_graceful_shutdown) == (7, 0.1)
     assert (config.limits.request_line_bytes, config.limits.request_fields) == (8000, 50)
     assert (config.root_path, config.loop, config.lifespan, config.ws_max_size) == ("/api", "asyncio", "on", 1000)
+    assert (config.http2, config.http2_max_concurrent_streams) == (True, 10)
     assert (config.proxy_protocol, config.proxy_protocol_allow_ips) == (True, ["10.0.0.0/8", "unix:"])
 
 
