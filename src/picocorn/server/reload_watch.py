@@ -49,6 +49,8 @@ class Snapshot(NamedTuple):
     files: dict[str, Stamp]
     #: absolute; those of files that are links too
     directories: frozenset[str]
+    #: names that files have where links lead to, and of those that were named: a notifier may call their places otherwise
+    names: frozenset[str]
     #: a watched directory, or that of a file that was named, is not there
     is_incomplete: bool
 
@@ -76,11 +78,13 @@ class Tree:
         for path in self._files:
             found.add_file(path, is_link=True)
             found.is_incomplete |= not os.path.isdir(os.path.dirname(path))
-        return Snapshot(found.files, frozenset(found.directories), found.is_incomplete)
+        return Snapshot(found.files, frozenset(found.directories), frozenset(found.names), found.is_incomplete)
 
     def may_count(self, path: str, known: Snapshot) -> bool:
         """Whether a change of `path`, in a directory that is looked at, can be a change of a file that counts."""
-        return path in known.files or path in known.directories or self._wanted.wants_file(path) or os.path.isdir(path)
+        if path in known.files or path in known.directories or os.path.basename(path) in known.names:
+            return True
+        return self._wanted.wants_file(path) or os.path.isdir(path)
 
     def _walk(self, root: str, found: _Found) -> None:
         waiting = [root]
@@ -118,6 +122,7 @@ class _Found:
     def __init__(self) -> None:
         self.files: dict[str, Stamp] = {}
         self.directories: set[str] = set()
+        self.names: set[str] = set()
         #: where links to directories lead to
         self.targets: set[str] = set()
         self.is_incomplete = False
@@ -125,7 +130,9 @@ class _Found:
     def add_file(self, path: str, is_link: bool) -> None:
         if is_link:
             # It is there that a change happens.
-            places = (os.path.dirname(path), os.path.dirname(os.path.realpath(path)))
+            target = os.path.realpath(path)
+            self.names.update((os.path.basename(path), os.path.basename(target)))
+            places = (os.path.dirname(path), os.path.dirname(target))
             self.directories.update(place for place in places if os.path.isdir(place) and os.access(place, os.R_OK))
         with contextlib.suppress(OSError):
             status = os.stat(path)
