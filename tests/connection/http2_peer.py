@@ -11,6 +11,8 @@ import h2.connection
 import h2.events
 import h2.settings
 
+from picocorn.http2.codes import GOAWAY
+
 __all__ = ["HTTP2Peer", "Response", "context_of"]
 
 
@@ -63,7 +65,9 @@ class HTTP2Peer:
         self.takes = True
         self.streams: dict[int, Response] = {}
         self.pushed: dict[int, list[tuple[bytes, bytes]]] = {}
+        #: (error code, last stream) of each
         self.goaways: list[tuple[int, int]] = []
+        self._input = b""
         self.pings = 0
         self.flush()
 
@@ -122,8 +126,15 @@ class HTTP2Peer:
     def read(self) -> bool:
         """Take what has been written. Returns whether there was something."""
         data = self.connection.output()
-        for event in self.conn.receive_data(data) if data else ():
-            self._take(event)
+        self._input += data
+        while len(self._input) >= 9 and len(self._input) >= (size := 9 + int.from_bytes(self._input[:3], "big")):
+            frame, self._input = self._input[:size], self._input[size:]
+            if frame[3] == GOAWAY:
+                # h2 would take no more after it, where streams go on (RFC 9113 6.8).
+                self.goaways.append((int.from_bytes(frame[13:17], "big"), int.from_bytes(frame[9:13], "big")))
+            else:
+                for event in self.conn.receive_data(frame):
+                    self._take(event)
         self.flush()
         return bool(data)
 
@@ -146,9 +157,7 @@ class HTTP2Peer:
 
     def _take(self, event: Any) -> None:
         stream = self.streams.get(getattr(event, "stream_id", 0))
-        if isinstance(event, h2.events.ConnectionTerminated):
-            self.goaways.append((event.error_code, event.last_stream_id))
-        elif isinstance(event, h2.events.PushedStreamReceived):
+        if isinstance(event, h2.events.PushedStreamReceived):
             self.streams[event.pushed_stream_id] = Response()
             self.pushed[event.pushed_stream_id] = [(bytes(name), bytes(value)) for name, value in event.headers]
         elif isinstance(event, h2.events.PingAckReceived):

@@ -355,6 +355,8 @@ class HTTP2Stream(StreamOutput):
         self.response_started = True
         if not self.closed:
             self._session.queue_head(self.stream_id, 200, fields, False)
+            # Nothing need follow, and the client waits for it.
+            self._session.queue_data(self.stream_id, b"", False)
             self._host.flush_soon()
 
     def reject(self, status: int) -> None:

@@ -1,0 +1,296 @@
+"""How HTTP/2 connections end: by the server, by the client, by the clock. On both bodies."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from connection.applications import Held, Reader, body, hello, start
+from connection.http2_peer import HTTP2Peer
+from picocorn.base.errors import ClientDisconnected
+from picocorn.base.limits import HTTP2Limits
+from picocorn.connection.lingering import LINGER_SECONDS, STALLED_SECONDS
+from picocorn.http2.codes import CANCEL, MAX_STREAM_ID, NO_ERROR
+
+#: Deadlines are coarse: never early, and late by less than this.
+LATE_SECONDS = 0.75
+
+
+# -- the server ends ------------------------------------------------------------------------------------------------------
+
+
+def test_the_server_ends_in_two_steps(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        first = peer.get(b"/1")
+        await peer.settle()
+        peer.connection.protocol.wind_down()
+        await peer.settle()
+        assert peer.goaways == [(NO_ERROR, MAX_STREAM_ID)]
+        # It was on its way when the client heard.
+        second = peer.get(b"/2")
+        await peer.settle()
+        peer.connection.protocol.shutdown()
+        await peer.settle()
+        assert peer.goaways[1:] == [(NO_ERROR, second)]
+        peer.get(b"/late")
+        await peer.settle()
+        assert app.paths() == ["/1", "/2"]
+        for gate in app.gates:
+            gate.set()
+        await peer.settle()
+        assert [peer.streams[stream].body for stream in (first, second)] == [b"/1", b"/2"]
+        assert peer.transport.ended
+        assert peer.transport.reading
+        await bench.advance(LINGER_SECONDS + LATE_SECONDS)
+        assert peer.transport.lost
+
+
+def test_an_idle_connection_ends_at_once(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, hello)
+        await peer.response(peer.get())
+        peer.connection.protocol.shutdown()
+        await peer.settle()
+        assert peer.goaways == [(NO_ERROR, 1)]
+        assert peer.transport.lost
+
+
+def test_disconnect_does_not_wait(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        peer.get()
+        await peer.settle()
+        peer.connection.protocol.disconnect()
+        assert peer.transport.aborted
+        with pytest.raises(ClientDisconnected):
+            await app.calls[0]["send"](start())
+
+
+# -- the client ends ------------------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_leaves_gets_what_it_has_asked_for(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        stream = peer.get(b"/asked")
+        await peer.settle()
+        # GOAWAY, NO_ERROR.
+        peer.connection.send(bytes.fromhex("0000080700000000000000000000000000"))
+        await peer.settle()
+        assert not peer.transport.ended
+        app.gates[0].set()
+        assert (await peer.response(stream)).body == b"/asked"
+        assert peer.transport.ended
+
+
+def test_a_half_closed_connection_is_answered(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        stream = peer.get(b"/asked")
+        await peer.settle()
+        assert peer.connection.half_close()
+        assert (await app.calls[0]["receive"]())["type"] == "http.request"
+        assert (await app.calls[0]["receive"]())["type"] == "http.disconnect"
+        app.gates[0].set()
+        await bench.settle()
+        peer.read()
+        assert peer.streams[stream].body == b"/asked"
+        assert peer.transport.lost
+
+
+def test_an_idle_connection_that_is_closed_is_closed(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, hello)
+        await peer.response(peer.get())
+        peer.connection.half_close()
+        await bench.settle()
+        assert peer.transport.lost
+
+
+def test_a_lost_connection_disconnects_all(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        for _ in range(3):
+            peer.get()
+        await peer.settle()
+        for call in app.calls:
+            await call["receive"]()
+        waiting = [asyncio.ensure_future(call["receive"]()) for call in app.calls]
+        peer.transport.lose(ConnectionResetError())
+        assert [event["type"] for event in await asyncio.gather(*waiting)] == ["http.disconnect"] * 3
+
+
+# -- the clock ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_connection_without_requests_is_closed(bench: Any, asks: bool) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, hello, keep_alive_seconds=5.0, request_header_seconds=10.0)
+        if asks:
+            await peer.response(peer.get())
+        seconds = 5 if asks else 10
+        await peer.advance(seconds - 1)
+        peer.conn.ping(b"12345678")
+        peer.flush()
+        await peer.settle()
+        assert peer.pings == 1
+        assert not peer.transport.closing
+        # A ping is no request.
+        await peer.advance(1 + LATE_SECONDS)
+        assert peer.goaways == [(NO_ERROR, 1 if asks else 0)]
+        assert peer.transport.lost
+
+
+def test_each_request_gives_more_time(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, hello, keep_alive_seconds=5.0)
+        for _ in range(4):
+            assert (await peer.response(peer.get())).status == 200
+            await peer.advance(4)
+            assert not peer.transport.closing
+
+
+def test_no_keep_alive_at_all(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, hello, keep_alive_seconds=0)
+        assert (await peer.response(peer.get())).status == 200
+        assert peer.goaways == [(NO_ERROR, 1)]
+        assert peer.transport.ended
+
+
+def test_a_request_may_run_as_long_as_it_likes(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        stream = peer.get()
+        await peer.settle()
+        await peer.advance(600)
+        app.gates[0].set()
+        assert (await peer.response(stream)).status == 200
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_content_that_does_not_come(bench: Any, answered: bool) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        events = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if answered:
+                await send(start())
+                await send(body(b"x", True))
+            while not events or events[-1]["type"] != "http.disconnect":
+                events.append(await receive())
+
+        peer = HTTP2Peer(bench, app, request_body_seconds=20.0)
+        stream = peer.post(b"abc", end=False)
+        await peer.advance(15)
+        peer.data(stream, b"def")
+        await peer.advance(15)
+        assert len(events) == 2
+        await peer.advance(5 + LATE_SECONDS)
+        assert events[-1] == {"type": "http.disconnect"}
+        response = peer.streams[stream]
+        assert (response.status, response.error_code) == ((200, CANCEL) if answered else (408, NO_ERROR))
+        assert not peer.transport.closing
+
+
+def test_content_that_nobody_wants_may_take_its_time(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Reader()
+        peer = HTTP2Peer(bench, app, request_body_seconds=20.0)
+        stream = peer.post(b"abc", end=False)
+        await peer.advance(60)
+        app.read()
+        await peer.settle()
+        peer.data(stream, b"def", True)
+        app.read()
+        assert (await peer.response(stream)).body == b"read"
+
+
+async def large(scope: Any, receive: Any, send: Any) -> None:
+    await send(start())
+    for _ in range(20):
+        await send(body(b"x" * 65536, True))
+    await send(body())
+
+
+def test_a_client_without_window_is_given_up(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, large)
+        peer.takes = False
+        stuck = peer.get()
+        await peer.settle()
+        await peer.advance(STALLED_SECONDS * 0.8)
+        assert peer.streams[stuck].error_code is None
+        await peer.advance(STALLED_SECONDS * 0.6)
+        assert peer.streams[stuck].error_code == CANCEL
+        assert not bench.state.tasks
+
+
+def test_a_slow_client_is_not(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, large)
+        peer.takes = False
+        stream = peer.get()
+        await peer.settle()
+        for _ in range(12):
+            peer.conn.acknowledge_received_data(16384, stream)
+            peer.flush()
+            await peer.advance(STALLED_SECONDS * 0.4)
+            assert peer.streams[stream].error_code is None
+        peer.transport.abort()
+        await bench.settle()
+
+
+def test_a_client_that_takes_nothing_from_the_socket_is_given_up(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, large, settings={4: 2**31 - 1})
+        peer.conn.increment_flow_control_window(2**30)
+        peer.transport.stuck = True
+        peer.get()
+        await bench.advance(STALLED_SECONDS * 0.8)
+        assert not peer.transport.aborted
+        await bench.advance(STALLED_SECONDS * 0.6)
+        assert peer.transport.aborted
+        assert not bench.state.tasks
+
+
+def test_nothing_is_left_of_many_requests(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, hello, http2_limits=HTTP2Limits(max_concurrent_streams=8))
+        for _ in range(50):
+            streams = [peer.head() for _ in range(8)]
+            peer.flush()
+            await peer.settle()
+            assert all(peer.streams[stream].ended for stream in streams)
+        protocol = peer.connection.protocol
+        assert not protocol.streams
+        assert not protocol.abandoned_tasks
+        assert protocol.session.open_streams() == 0
+        assert protocol.session.total_queued_bytes() == 0
