@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,6 +199,17 @@ def test_the_end_comes_while_it_starts(project: Project) -> None:
         project.server.wait_for("imported")
         project.ends(signal.SIGTERM)
         os.close(writer)
+
+
+def test_a_taken_port_and_a_closed_terminal(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, reloading(project, "--port", str(taken.getsockname()[1])):
+        assert project.server.join() == 3
+        assert "address already in use" in project.server.output
+    with reloading(project, "--uds", "socket"):
+        project.wait_for_starts(1)
+        assert project.server.stop(signal.SIGHUP) == -signal.SIGHUP
+        assert all(is_gone(pid) for pid in project.children)
+        assert not (project.root / "socket").exists()
 
 
 def test_a_killed_reloader_leaves_nobody(project: Project) -> None:

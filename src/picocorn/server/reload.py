@@ -30,6 +30,7 @@ from .reload_filter import FileFilter
 from .reload_settings import read_files
 from .reload_watch import Tree, Watch, choose_notifier
 from .service import Service
+from .signals import end_process, flush_output
 from .supervisor_signals import SignalQueue
 from .systemd import NOTIFY_VARIABLES, Notifier
 from .worker_channel import ENDING_APPLICATION, LEAVING, READY, RECYCLE, REOPEN_LOGS
@@ -105,6 +106,7 @@ class Reloader:
                     sock.listen(config.backlog)
             except OSError as error:
                 logger.error("%s", error)
+                self._listening.close()
                 return STARTUP_FAILURE
             if not self._given:
                 log_listening(config, self._listening.sockets)
@@ -115,8 +117,8 @@ class Reloader:
                 self._leave_nothing()
         _log_process("Stopping reloader process [%d]", os.getpid())
         if self._ended_by == signal.SIGHUP:
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
-            signal.raise_signal(signal.SIGHUP)
+            flush_output()
+            end_process(signal.SIGHUP)
         return self._exit_code
 
     def _loop(self, ignores_hangup: bool) -> None:
@@ -265,7 +267,8 @@ class Reloader:
         self._child = None
         with contextlib.suppress(KeyError):
             self._selector.unregister(child.channel)
-        code, was_ready = child.exit_code, child.is_ready
+        # Somebody else's target does not tell us.
+        code, was_ready = child.exit_code, child.is_ready or self._in_child is not work_at_terminal
         child.close()
         if self._ended_by or self._starts_next:
             return
