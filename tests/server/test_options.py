@@ -21,7 +21,7 @@ def test_every_field_is_an_option() -> None:
 
 
 def test_what_is_not_for_the_command_line() -> None:
-    assert set(declared(api=True)) - set(declared()) == {"timeout_notify", "callback_notify"}
+    assert set(declared(api=True)) - set(declared()) == {"timeout_notify", "callback_notify", "ssl_context_factory"}
 
 
 def test_what_a_configuration_file_needs_to_know() -> None:

@@ -32,6 +32,7 @@ cdef class ConnectionContext:
     cdef readonly bint is_tracing
     cdef readonly ScopeBuilder scopes
     cdef readonly ScopeBuilder push_scopes
+    cdef readonly object server_cert_of
     cdef readonly TaskStarter starter
     cdef readonly Timers timers
     cdef readonly object base_context

@@ -98,6 +98,7 @@ class ConnectionContext:
         "request_body_seconds",
         "request_header_seconds",
         "scopes",
+        "server_cert_of",
         "server_state",
         "starter",
         "timers",
@@ -126,6 +127,7 @@ class ConnectionContext:
         asgi_version: str = "3.0",
         is_tls: bool = False,
         is_prefaced: bool = False,
+        server_cert_of: Callable[[Any], str | None] | None = None,
         websocket_limits: WebSocketLimits | None = None,
         http2_limits: HTTP2Limits | None = None,
         health_check_path: bytes | None = None,
@@ -144,6 +146,8 @@ class ConnectionContext:
         self.is_tls = is_tls
         #: something precedes HTTP on connections, and their transports know what it has told
         self.is_prefaced = is_prefaced or is_tls
+        #: knows the certificate (PEM) of an ssl.SSLContext
+        self.server_cert_of = server_cert_of
         self.is_tracing = is_tracing()
         #: makes the protocol that takes a connection over when it is upgraded to a WebSocket; None where that is not done
         self.websocket: Callable[[], Any] | None = None

@@ -83,7 +83,7 @@ class HTTP1Protocol(StreamConnection):
         if hosts is not None:
             self._trusted = (self.client[0] if self.client is not None else None) in hosts
         if context.is_prefaced:
-            self._security = security_of(transport)
+            self._security = security_of(transport, context.server_cert_of)
         self._plain_tasks = context.loop.get_task_factory() is None
         self.arm(REQUEST_HEAD, context.request_header_seconds)
 
@@ -111,7 +111,7 @@ class HTTP1Protocol(StreamConnection):
             # Between requests pump() has closed already, or is waiting for the client to take its answers.
             return True
         cycle.feed_eof()
-        # TLS has no half-close: asyncio would only warn at a true answer.
+        # asyncio warns at a true answer where directions have no end of their own, as with its TLS.
         return bool(transport.can_write_eof())
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -136,7 +136,7 @@ class HTTP2Protocol(StreamHost):
         if hosts is not None:
             self._trusted = (self.client[0] if self.client is not None else None) in hosts
         if context.is_prefaced:
-            self._security = security_of(transport)
+            self._security = security_of(transport, context.server_cert_of)
         self.is_plain = context.loop.get_task_factory() is None
         self.arm(REQUEST_HEAD, context.request_header_seconds)
         self.session.start()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from ..asgi.tls_extension import tls_extension
+from ..transport.tls_facts import TLSFacts, read_facts
 
 __all__ = ["Security", "security_of"]
 
@@ -10,16 +14,36 @@ __all__ = ["Security", "security_of"]
 class Security:
     """Encryption of one connection; there only where there is some."""
 
-    __slots__ = ()
+    __slots__ = ("_facts", "_server_cert")
+
+    def __init__(self, facts: TLSFacts | None, server_cert: str | None) -> None:
+        #: None where it ends at a proxy
+        self._facts = facts
+        self._server_cert = server_cert
 
     def apply(self, scope: dict[str, Any]) -> None:
         """Change `scope` (of type http) in place."""
         scope["scheme"] = "https"
+        facts = self._facts
+        if facts is not None:
+            scope["extensions"]["tls"] = tls_extension(
+                server_cert=self._server_cert,
+                client_chain=facts.client_chain,
+                client_name=facts.client_name,
+                version=facts.version,
+                cipher_suite=facts.cipher_suite,
+            )
 
 
-def security_of(transport: Any) -> Security | None:
-    """How the connection of `transport` is encrypted, at this end or, as a proxy tells, at the client's; None if it is not."""
+def security_of(transport: Any, server_cert_of: Callable[[Any], str | None] | None) -> Security | None:
+    """How the connection of `transport` is encrypted, at this end or, as a proxy tells, at the client's; None if it is not.
+
+    `server_cert_of` knows the certificate (PEM) of an `ssl.SSLContext`.
+    """
+    tls = transport.get_extra_info("ssl_object")
+    if tls is not None:
+        return Security(read_facts(tls), None if server_cert_of is None else server_cert_of(tls.context))
     header = transport.get_extra_info("proxy_header")
     if header is not None and header.over_tls:
-        return Security()
+        return Security(None, None)
     return None

@@ -16,6 +16,7 @@ from .formatters import style
 from .options import DefaultNumber, DefaultText
 from .sockets import UnixSocketFile, adopt_fd, bind_tcp, bind_unix, describe
 from .systemd import has_sockets, passed_sockets
+from .tls_redirect import is_redirecting
 
 if TYPE_CHECKING:
     from .config import Config
@@ -166,7 +167,17 @@ def own_sockets(config: Config, reuse_port: bool = False) -> Listening:
     """The sockets that the options ask for, bound. Raises OSError. `reuse_port` as in `bind_tcp`."""
     mode = None if config.uds_permissions is None else int(config.uds_permissions)
     owner = (-1, -1) if config.uds_owner is None else parse_owner(config.uds_owner)
-    return bind_addresses(addresses_of(config), mode, owner, reuse_port)
+    wanted = addresses_of(config)
+    listening = bind_addresses(wanted, mode, owner, reuse_port)
+    if config.redirect_http is not None and not any(is_redirecting(config, sock) for sock in listening.sockets):
+        hosts = [address.host for address in wanted if address.kind == "tcp"]
+        plain = [Address("tcp", host=host, port=config.redirect_http) for host in dict.fromkeys(hosts or [None])]
+        try:
+            listening.sockets += bind_addresses(plain, reuse_port=reuse_port).sockets
+        except BaseException:
+            listening.close()
+            raise
+    return listening
 
 
 def bind_addresses(
@@ -213,6 +224,11 @@ def _adopted(fd: int) -> socket.socket:
 
 def log_listening(config: Config, sockets: Sequence[socket.socket], inherited: bool = False) -> None:
     """Say where a server with this configuration listens. `inherited`: on sockets that the options may know nothing of."""
+    for sock in sockets:
+        if is_redirecting(config, sock):
+            address = sock.getsockname()
+            logger.info("Picocorn redirects %s to https", describe("http", address[0], address[1]))
+    sockets = [sock for sock in sockets if not is_redirecting(config, sock)]
     if config.bind or inherited:
         for shown, where in dict.fromkeys(_shown(config, sock) for sock in sockets):
             log_running(shown, where)

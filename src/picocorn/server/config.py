@@ -27,6 +27,7 @@ from .loop import get_loop_factory
 from .options import DefaultNumber, DefaultText, Settings, check
 from .recycling import check_platform
 from .reload_settings import settle_reload
+from .tls_config import settle_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,6 +123,12 @@ class Config(Settings):
         self._settle_workers()
         self._settle_renamed()
         settle_binding(self)
+        #: (certificate, key or None), paths
+        self.ssl_pairs: list[tuple[str, str | None]] = []
+        settle_tls(self)
+        #: there once `loaded`, if connections are encrypted
+        self.ssl_certificates: Any = None
+        self.ssl: Any = None
         self._check_outside()
 
     def _settle_workers(self) -> None:
@@ -207,7 +214,7 @@ class Config(Settings):
     @property
     def is_ssl(self) -> bool:
         """Whether connections are encrypted."""
-        return False
+        return bool(self.ssl_keyfile or self.ssl_certfile or self.ssl_context_factory)
 
     @property
     def should_reload(self) -> bool:
@@ -259,6 +266,9 @@ class Config(Settings):
     @property
     def alpn_protocols(self) -> list[str]:
         """What is offered in TLS handshakes (RFC 7301), the preferred one first."""
+        if not self._speaks_our_http():
+            # uvicorn's name for what a class for `http` speaks.
+            return list(getattr(self.http_protocol_class, "alpn_protocols", ("http/1.1",)))
         return ["h2", "http/1.1"] if self.speaks_http2 else ["http/1.1"]
 
     def _has_http2_engine(self) -> bool:
@@ -327,6 +337,8 @@ class Config(Settings):
             if value and not self._speaks_our_http():
                 logger.error("--%s needs one of picocorn's own protocol classes, and --http names another one.", option)
                 sys.exit(STARTUP_FAILURE)
+        if self.is_ssl:
+            self._load_certificates()
         app = self.load_app()
         try:
             self.loaded_app = wrapped(made_application(app, self.factory), self)
@@ -334,6 +346,17 @@ class Config(Settings):
             logger.error("%s", error)
             sys.exit(STARTUP_FAILURE)
         self.loaded = True
+
+    def _load_certificates(self) -> None:
+        # Not above: who serves without has no use for it.
+        from .tls_certificates import Certificates
+
+        try:
+            self.ssl_certificates = Certificates(self, self.alpn_protocols)
+        except ConfigError as error:
+            logger.error("%s", error)
+            sys.exit(STARTUP_FAILURE)
+        self.ssl = self.ssl_certificates.context()
 
     def load_app(self) -> Any:
         """The object that `app` names. Exits (3) if it is not there; what its module raises goes through."""
@@ -347,6 +370,8 @@ class Config(Settings):
         encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
         if self.server_header and b"server" not in dict(encoded):
             encoded.insert(0, (b"server", b"picocorn"))
+        if self.hsts is not None and b"strict-transport-security" not in dict(encoded):
+            encoded.append((b"strict-transport-security", b"max-age=%d" % self.hsts))
         return encoded
 
     # -- sockets

@@ -15,7 +15,7 @@ from .config import Config
 __all__ = ["Generation", "first_generation"]
 
 #: Options that a running server cannot follow: its sockets are bound.
-_FIXED = ("host", "port", "uds", "fd", "bind", "uds_permissions", "uds_owner", "socket_balance", "pidfile")
+_FIXED = ("host", "port", "uds", "fd", "bind", "uds_permissions", "uds_owner", "socket_balance", "pidfile", "redirect_http")
 
 
 class Generation:

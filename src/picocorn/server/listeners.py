@@ -19,6 +19,8 @@ from ..transport.listen import listen
 from ..transport.listening import ListeningServer
 from ..transport.preface import ProxyPreface, ProxySettings
 from .foreign import ForeignWebSocket
+from .tls_listening import over_tls
+from .tls_redirect import Redirect, https_port, is_redirecting
 
 if TYPE_CHECKING:
     from ..transport.sharing import Share
@@ -46,13 +48,20 @@ async def open_listeners(
     `share` is for sockets that other processes accept on too.
     """
     protocol_class = config.http_protocol_class
+    redirecting = [sock for sock in sockets if is_redirecting(config, sock)]
+    sockets = [sock for sock in sockets if sock not in redirecting]
     factory = _protocol_factory(protocol_class, config, state, app_state, shortcut)
-    if factory is not None and config.proxy_protocol:
-        factory = functools.partial(ProxyPreface, _proxy_settings(config, state), factory)
     if factory is None:
-        return await _foreign_listeners(protocol_class, config, state, app_state, sockets)
-    native = NATIVE and not issubclass(protocol_class, http1_py.HTTP1Protocol)
-    return [await listen(factory, sock, backlog=config.backlog, native=native, share=share) for sock in sockets]
+        servers = await _foreign_listeners(protocol_class, config, state, app_state, sockets)
+        native = NATIVE
+    else:
+        native = NATIVE and not issubclass(protocol_class, http1_py.HTTP1Protocol)
+        factory = _behind_proxies(config, state, factory)
+        servers = [await listen(factory, sock, backlog=config.backlog, native=native, share=share) for sock in sockets]
+    if redirecting:
+        factory = _behind_proxies(config, state, _redirect_factory(not native, config, state, sockets, shortcut))
+        servers += [await listen(factory, sock, backlog=config.backlog, native=native, share=share) for sock in redirecting]
+    return servers
 
 
 async def close_listeners(servers: Sequence[Any]) -> None:
@@ -64,13 +73,47 @@ async def close_listeners(servers: Sequence[Any]) -> None:
         server.close()
 
 
-def _proxy_settings(config: Config, state: ServerState) -> ProxySettings:
-    return ProxySettings(
+def _behind_proxies(config: Config, state: ServerState, factory: Callable[[], Any]) -> Callable[[], Any]:
+    """`factory`, behind what proxies tell at the beginning of connections, if they do."""
+    if not config.proxy_protocol:
+        return factory
+    settings = ProxySettings(
         loop=asyncio.get_running_loop(),
         trusted=TrustedHosts(config.proxy_protocol_allow_ips or ""),
         timeout_seconds=config.timeout_request_header or LONGEST_PREFACE_SECONDS,
         connections=state.connections,
     )
+    return functools.partial(ProxyPreface, settings, factory)
+
+
+def _redirect_factory(
+    is_pure: bool, config: Config, state: ServerState, sockets: Sequence[socket.socket], shortcut: LineShortcut
+) -> Callable[[], Any]:
+    """What makes the protocols of the plain listener, which answers with redirects to the port of `sockets`."""
+    apart = (context_py if is_pure else chosen_context).ServerState()
+    # They are counted, and end, with the others; but the fields of their answers are their own.
+    apart.connections, apart.tasks = state.connections, state.tasks
+    context_class: Any = context_py.ConnectionContext if is_pure else chosen_context.ConnectionContext
+    context = context_class(
+        app=Redirect(config.ssl_certificates, state, https_port(sockets)),
+        loop=asyncio.get_running_loop(),
+        server_state=apart,
+        app_state={},
+        limits=config.limits,
+        # One redirect is all that there is to be had.
+        keep_alive_seconds=0,
+        request_header_seconds=config.timeout_request_header,
+        request_body_seconds=config.timeout_request_body,
+        access_log=_access_log(is_pure, config, shortcut),
+        is_prefaced=config.proxy_protocol,
+    )
+    return functools.partial((http1_py if is_pure else http1).HTTP1Protocol, context)
+
+
+def _access_log(is_pure: bool, config: Config, shortcut: LineShortcut) -> Any:
+    access_log_class: Any = access_log_py.AccessLog if is_pure else chosen_access_log.AccessLog
+    access = logging.getLogger("picocorn.access")
+    return access_log_class(access, shortcut) if config.access_log and access.hasHandlers() else None
 
 
 def _protocol_factory(
@@ -96,7 +139,12 @@ def _protocol_factory(
         http2_class: Any = http2_py.HTTP2Protocol if is_pure else http2.HTTP2Protocol
         context.http2 = functools.partial(http2_class, context)
         context.new_http2_session = new_pure_session if is_pure else new_session
-    return functools.partial(protocol_class, context)
+    factory = functools.partial(protocol_class, context)
+    if not config.is_ssl:
+        return factory
+    # What `Config.alpn_protocols` offers.
+    by_alpn = {} if context.http2 is None else {"h2": context.http2}
+    return over_tls(config, state, factory, by_alpn, is_pure)
 
 
 def _is_pure(protocol_class: Any, pure: type, chosen: type) -> bool | None:
@@ -114,14 +162,12 @@ def _context(
 ) -> chosen_context.ConnectionContext:
     """What the connections of one body share. The pure one has its own kind: pure all the way down."""
     context_class: Any = context_py.ConnectionContext if is_pure else chosen_context.ConnectionContext
-    access_log_class: Any = access_log_py.AccessLog if is_pure else chosen_access_log.AccessLog
     app = config.loaded_app
     trusted = None
     if type(app) is ProxyHeadersMiddleware:
         # The connection does this for its requests, and asks once whether it trusts its peer.
         trusted = app.trusted_hosts
         app = app.app
-    access = logging.getLogger("picocorn.access")
     context: chosen_context.ConnectionContext = context_class(
         app=app,
         loop=asyncio.get_running_loop(),
@@ -133,12 +179,13 @@ def _context(
         request_header_seconds=config.timeout_request_header,
         request_body_seconds=config.timeout_request_body,
         limit_concurrency=config.limit_concurrency,
-        access_log=access_log_class(access, shortcut) if config.access_log and access.hasHandlers() else None,
+        access_log=_access_log(is_pure, config, shortcut),
         trusted_hosts=trusted,
         reset_contextvars=config.reset_contextvars,
         asgi_version=config.asgi_version,
         is_tls=config.is_ssl,
         is_prefaced=config.proxy_protocol,
+        server_cert_of=config.ssl_certificates.certificate_of if config.is_ssl else None,
         websocket_limits=config.websocket_limits,
         http2_limits=config.http2_limits,
         health_check_path=None if config.health_check_path is None else config.health_check_path.encode("ascii"),
@@ -151,7 +198,9 @@ async def _foreign_listeners(
 ) -> list[Any]:
     """Listeners for a protocol class written for uvicorn: it is called as uvicorn calls it, and gets the loop's transports."""
     loop = asyncio.get_running_loop()
-    factory = functools.partial(protocol_class, config=config, server_state=state, app_state=app_state, _loop=loop)
+    factory: Any = functools.partial(protocol_class, config=config, server_state=state, app_state=app_state, _loop=loop)
+    if config.is_ssl:
+        factory = over_tls(config, state, factory, {}, not NATIVE)
     servers = []
     for sock in sockets:
         if sock.family == getattr(socket, "AF_UNIX", None):

@@ -31,6 +31,7 @@ from .options_http2 import HTTP2Options
 from .options_processes import ProcessOptions
 from .options_proxies import ProxyOptions
 from .options_requests import RequestOptions
+from .options_tls import TLSOptions
 from .options_uvicorn import UvicornsOptions
 
 __all__ = [
@@ -51,7 +52,7 @@ __all__ = [
 
 # The fields of the last base come first.
 @dataclasses.dataclass(eq=False, repr=False)
-class Settings(HTTP2Options, ProxyOptions, ProcessOptions, RequestOptions, BindingOptions, UvicornsOptions):
+class Settings(HTTP2Options, TLSOptions, ProxyOptions, ProcessOptions, RequestOptions, BindingOptions, UvicornsOptions):
     """The options. Times are seconds, sizes bytes; None and 0 mean "no limit" where the help says so."""
 
     app_dir: str | None = dataclasses.field(

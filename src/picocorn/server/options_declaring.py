@@ -26,6 +26,7 @@ __all__ = [
 GROUPS = (
     "Application",
     "Binding",
+    "TLS",
     "Processes",
     "Server",
     "Limits",

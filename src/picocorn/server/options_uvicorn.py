@@ -15,6 +15,7 @@ from .log_defaults import LOGGING_CONFIG
 from .options_declaring import HTTP_CHOICES, LOOP_CHOICES, WS_CHOICES, DefaultNumber, DefaultText, about
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Iterable
     from configparser import RawConfigParser
     from pathlib import Path
@@ -295,6 +296,67 @@ class UvicornsOptions:
     )
     callback_notify: Callable[..., Awaitable[None]] | None = dataclasses.field(
         default=None, metadata=about(group="Server", api_only=True, help="Awaited regularly while the server runs.")
+    )
+    ssl_keyfile: list[str] | str | os.PathLike[str] | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="list",
+            flag="ssl-keyfile",
+            metavar="FILE",
+            separator=os.pathsep,
+            must_exist=True,
+            group="TLS",
+            help="Key of the certificate, PEM, unless it stands in the same file; one for each certificate.",
+        ),
+    )
+    ssl_certfile: list[str] | str | os.PathLike[str] | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            kind="list",
+            flag="ssl-certfile",
+            metavar="FILE",
+            separator=os.pathsep,
+            must_exist=True,
+            group="TLS",
+            help="Certificate with its chain, PEM; may be repeated: clients get the one for the name they ask for, or the first.",
+        ),
+    )
+    ssl_keyfile_password: str | None = dataclasses.field(
+        default=None, metadata=about(metavar="PASSWORD", secret=True, group="TLS", help="Of the keys that are encrypted.")
+    )
+    # Numbers, as `ssl` has them: importing it would make `--version` slow.
+    ssl_version: int = dataclasses.field(
+        default=17,
+        metadata=about(
+            kind="integer", minimum=0, group="TLS", help="ssl.PROTOCOL_*: 17 is PROTOCOL_TLS_SERVER, TLS 1.2 and newer."
+        ),
+    )
+    ssl_cert_reqs: int = dataclasses.field(
+        default=0,
+        metadata=about(
+            kind="integer",
+            minimum=0,
+            group="TLS",
+            help="Whether clients show a certificate, ssl.CERT_*: 0 is no, 1 if they have one, 2 they must.",
+        ),
+    )
+    ssl_ca_certs: str | os.PathLike[str] | None = dataclasses.field(
+        default=None,
+        metadata=about(kind="file", group="TLS", help="Authorities that certificates of clients are verified with, PEM."),
+    )
+    ssl_ciphers: str | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            metavar="CIPHERS", shown_default="OpenSSL's", group="TLS", help="Cipher suites of TLS 1.2, as OpenSSL lists them."
+        ),
+    )
+    ssl_context_factory: Callable[..., ssl.SSLContext] | None = dataclasses.field(
+        default=None,
+        metadata=about(
+            group="TLS",
+            api_only=True,
+            help="Makes the ssl.SSLContext: called with the Config and a function that makes the one of the options above.",
+        ),
     )
     headers: Iterable[tuple[str, str]] | None = dataclasses.field(
         default=None,

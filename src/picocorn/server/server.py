@@ -29,7 +29,7 @@ from .formatters import style
 from .listeners import ServerState, close_listeners, open_listeners
 from .log_shortcut import LineShortcut
 from .service import Service
-from .signals import HANDLED_SIGNALS, Watchdog, flush_output, handlers
+from .signals import HANDLED_SIGNALS, Watchdog, flush_output, handlers, on_hangup
 
 if TYPE_CHECKING:
     from ..transport.sharing import Share
@@ -127,7 +127,11 @@ class Server:
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on the running loop. In the main thread, signals end it; they are raised anew once it has ended."""
-        with self.capture_signals():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.capture_signals())
+            if self.config.is_ssl:
+                loop = asyncio.get_running_loop()
+                stack.enter_context(on_hangup(lambda: loop.call_soon_threadsafe(self._reload_certificates)))
             try:
                 await self._serve(sockets)
             finally:
@@ -361,6 +365,12 @@ class Server:
             self.should_exit = True
 
     # -- smaller things
+
+    def _reload_certificates(self) -> None:
+        if self.started and not self.should_exit:
+            self.service.reloading()
+            self.config.ssl_certificates.reload()
+            self.service.ready("Serving")
 
     def _refresh_default_headers(self) -> None:
         date = [(b"date", formatdate(usegmt=True).encode())] if self.config.date_header else []

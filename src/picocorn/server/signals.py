@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 
-__all__ = ["HANDLED_SIGNALS", "Watchdog", "end_process", "flush_output", "handlers"]
+__all__ = ["HANDLED_SIGNALS", "Watchdog", "end_process", "flush_output", "handlers", "on_hangup"]
 
 logger = logging.getLogger("picocorn.error")
 
@@ -44,6 +44,24 @@ def handlers(handler: Callable[..., object]) -> Iterator[None]:
         for number, old in previous.items():
             # None: somebody's handler in C, which Python cannot put back.
             signal.signal(number, signal.SIG_DFL if old is None else old)
+
+
+@contextlib.contextmanager
+def on_hangup(act: Callable[[], object]) -> Iterator[None]:
+    """Have SIGHUP do `act` until the block ends, where it would end the process: whoever ignores or handles it has a reason."""
+    number = getattr(signal, "SIGHUP", None)
+    if (
+        number is None
+        or threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(number) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(number, lambda _number, _frame: act())
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def flush_output() -> None:

@@ -1,4 +1,4 @@
-"""Listening by means of the loop's own transports: for TLS, for platforms without the poller, for pure Python.
+"""Listening by means of the loop's own transports: for platforms without the poller, for pure Python.
 
 Knows asyncio's server; nothing of the poller or of HTTP. The flow-control marks are the protocol's to set, in
 `connection_made`: `transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)`. Both numbers are the native
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from .listening import ListeningServer
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
     from collections.abc import Awaitable, Callable
 
 __all__ = ["AsyncioServer", "listen_with_loop"]
@@ -59,7 +58,6 @@ class AsyncioServer(ListeningServer):
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)
         if self._connecting:
-            # A client that takes its time for a TLS handshake is not waited for; it may go on with it.
             await asyncio.wait(self._connecting, timeout=CONNECT_SECONDS)
 
     async def _connect_accepted(self, accepted: socket.socket) -> None:
@@ -70,28 +68,26 @@ class AsyncioServer(ListeningServer):
             accepted.close()
 
 
-async def listen_with_loop(
-    protocol_factory: Callable[[], Any], sock: socket.socket, *, backlog: int, ssl: ssl_module.SSLContext | None = None
-) -> AsyncioServer:
+async def listen_with_loop(protocol_factory: Callable[[], Any], sock: socket.socket, *, backlog: int) -> AsyncioServer:
     """Accept on `sock` (bound, a stream) with `loop.create_server()`. Raises OSError if the socket cannot listen."""
     loop = asyncio.get_running_loop()
     if sock.family != getattr(socket, "AF_UNIX", None):
-        server: asyncio.AbstractServer = await loop.create_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, ssl=ssl)
+        server: asyncio.AbstractServer = await loop.create_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN)
     else:
-        server = await _create_unix_server(loop, protocol_factory, sock, ssl)
+        server = await _create_unix_server(loop, protocol_factory, sock)
     sock.listen(backlog)  # the queue is as long as was asked for
-    return AsyncioServer(loop, sock, server, functools.partial(loop.connect_accepted_socket, protocol_factory, ssl=ssl))
+    return AsyncioServer(loop, sock, server, functools.partial(loop.connect_accepted_socket, protocol_factory))
 
 
 async def _create_unix_server(
-    loop: asyncio.AbstractEventLoop, protocol_factory: Callable[[], Any], sock: socket.socket, ssl: ssl_module.SSLContext | None
+    loop: asyncio.AbstractEventLoop, protocol_factory: Callable[[], Any], sock: socket.socket
 ) -> asyncio.AbstractServer:
     # The path belongs to whoever bound the socket. Python 3.13's loops would remove it on close(); a loop that does not know
     # the argument (uvloop before 0.22) does not do it either.
     options: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
     try:
-        return await loop.create_unix_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, ssl=ssl, **options)
+        return await loop.create_unix_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, **options)
     except TypeError as error:
         if not options or "cleanup_socket" not in str(error):
             raise
-        return await loop.create_unix_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN, ssl=ssl)
+        return await loop.create_unix_server(protocol_factory, sock=sock, backlog=ACCEPTS_PER_TURN)

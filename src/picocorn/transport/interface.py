@@ -1,6 +1,6 @@
 """What a connection may ask of its transport and a server of its listening sockets. Types only, no behaviour.
 
-Both transports have these methods: the native one (`transport_c`) and the loop's own (asyncio, uvloop, TLS).
+All transports have these methods: the native one (`transport_c`), the loop's own (asyncio, uvloop), and TLS on either of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Transport(Protocol):
         """End the sending direction after what is queued. RuntimeError from `write()` afterwards."""
 
     def can_write_eof(self) -> bool:
-        """False for TLS."""
+        """Whether each direction has an end of its own."""
         ...
 
     def close(self) -> None:

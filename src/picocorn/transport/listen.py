@@ -16,7 +16,6 @@ from .listening import ListeningServer
 from .memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    import ssl as ssl_module
     from collections.abc import Callable
 
     from .interface import Server
@@ -51,24 +50,23 @@ async def listen(
     *,
     backlog: int,
     native: bool,
-    ssl: ssl_module.SSLContext | None = None,
     share: Share | None = None,
 ) -> Server:
     """Accept connections on `sock` and make a protocol for each with `protocol_factory`.
 
     `share` is this process's place among those that accept on `sock` as well: the poller then keeps their numbers of connections
     even. `sock` is a bound stream socket; the server owns it from now on. `backlog` counts connections waiting to be accepted.
-    `native` asks for the poller (callers pass `base.native.NATIVE`); TLS, platforms other than Linux and loops without
+    `native` asks for the poller (callers pass `base.native.NATIVE`); platforms other than Linux and loops without
     `add_reader` get the loop's own transports all the same. Raises OSError if the socket cannot listen, ImportError if the
     poller was asked for and is not built.
     """
     keep_freed_memory()
     start_listening(sock, backlog)  # here and not only in the loop: uvloop tells nobody when it fails
-    if native and ssl is None and sys.platform == "linux":
+    if native and sys.platform == "linux":
         server = listen_with_poller(protocol_factory, sock, share)
         if server is not None:
             return server
-    return await listen_with_loop(protocol_factory, sock, backlog=backlog, ssl=ssl)
+    return await listen_with_loop(protocol_factory, sock, backlog=backlog)
 
 
 def start_listening(sock: socket.socket, backlog: int) -> None:
