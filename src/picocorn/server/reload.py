@@ -52,6 +52,8 @@ MARGIN_SECONDS = 1.0
 APPLICATION_SECONDS = 5.0
 #: For a target of somebody else's to end. It does not tell us how far it is.
 TARGET_SECONDS = 5.0
+#: A terminal's CTRL+C comes twice where what has started us passes it on.
+ECHO_SECONDS = 0.25
 #: So many changed files are named in the log.
 NAMED_FILES = 10
 
@@ -82,6 +84,7 @@ class Reloader:
         self._starts_next = True
         #: the signal that ends it all, 0 before that
         self._ended_by = 0
+        self._ended_at = 0.0
         self._exit_code = 0
         self._service = Service(generation.config.pidfile, Notifier(os.environ))
         self._was_up = False
@@ -289,9 +292,12 @@ class Reloader:
 
     def _end(self, number: int) -> None:
         """End: gracefully, and at once when told a second time."""
-        if (self._ended_by or number == signal.SIGQUIT) and self._child is not None:
+        now = time.monotonic()
+        told_again = self._ended_by and now > self._ended_at + ECHO_SECONDS
+        if (told_again or number == signal.SIGQUIT) and self._child is not None:
             self._child.kill()
-        self._ended_by = self._ended_by or number
+        if not self._ended_by:
+            self._ended_by, self._ended_at = number, now
         self._service.stopping("Stopping")
         # Before the child's own: when that closes them, nobody waits in a queue that nobody will take.
         self._listening.close()
