@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from certificates import authority, write_pair
 from picocorn.base.errors import ConfigError
 from picocorn.base.native import NATIVE
 from picocorn.server.config import Config
@@ -58,6 +61,23 @@ def test_settings_that_were_changed() -> None:
     assert (config.root_path, config.loop, config.lifespan, config.ws_max_size) == ("/api", "asyncio", "on", 1000)
     assert (config.http2, config.http2_max_concurrent_streams) == (True, 10)
     assert (config.proxy_protocol, config.proxy_protocol_allow_ips) == (True, ["10.0.0.0/8", "unix:"])
+
+
+def test_tls(tmp_path: Path) -> None:
+    authority().cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate, key = write_pair(tmp_path, "localhost")
+
+    def context(cfg: Any, default: Any) -> ssl.SSLContext:
+        made: ssl.SSLContext = default()
+        made.minimum_version = ssl.TLSVersion.TLSv1_3
+        return made
+
+    verified = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": str(tmp_path / "ca.pem"), "ciphers": "ECDHE+AESGCM"}
+    config = Config(**options_of(settings(certfile=certificate, keyfile=key, **verified, ssl_context=context)))
+    assert config.is_ssl
+    assert (config.ssl_cert_reqs, config.ssl_ca_certs, config.ssl_ciphers) == (2, verified["ca_certs"], "ECDHE+AESGCM")
+    assert config.ssl_context_factory is not None
+    assert config.ssl_context_factory(config, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)).minimum_version == 772
 
 
 def test_settings_without_effect_are_told(caplog: pytest.LogCaptureFixture) -> None:

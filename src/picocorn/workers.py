@@ -291,7 +291,11 @@ def options_of(cfg: Any) -> dict[str, Any]:
         options.update(proxy_protocol=True, proxy_protocol_allow_ips=[*cfg.proxy_allow_ips, "unix:"])
     if cfg.is_ssl:
         options.update(ssl_certfile=cfg.certfile, ssl_keyfile=cfg.keyfile)
-        options.update({ours: cfg.settings[name].get() for name, ours in _TLS_SETTINGS.items() if _is_changed(cfg, name)})
+        for name, ours in _TLS_SETTINGS.items():
+            if _is_changed(cfg, name):
+                value = cfg.settings[name].get()
+                # Members of enumerations of `ssl`, as a configuration file may have them, are numbers there.
+                options[ours] = int(value) if isinstance(value, int) else value
         if _is_changed(cfg, "ssl_context"):
             options["ssl_context_factory"] = lambda _config, default: cfg.ssl_context(cfg, default)
     known = inspect.signature(Config).parameters

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from certificates import client_context, write_pair
 from e2e.serving import APPS
 from harness import Client, SpawnedServer, spawned, wait_until
 
@@ -98,6 +99,16 @@ def test_a_life(body: str, tmp_path: Path) -> None:
         assert server.output.count("Application shutdown complete") == server.output.count("hook: exit of") == 5
         assert "was sent" not in server.output
     assert not os.path.exists(unix)
+
+
+def test_tls(tmp_path: Path) -> None:
+    certificate, key = write_pair(tmp_path, "localhost")
+    with gunicorn(tmp_path, "--certfile", certificate, "--keyfile", key) as server:
+        where = "127.0.0.1", int(server.wait_for(r"Listening at: https://127\.0\.0\.1:(\d+)")[1])
+        with Client(where, tls=client_context(alpn=("http/1.1",))) as client:
+            assert client.request().status == 200
+            assert client.sock.selected_alpn_protocol() == "http/1.1"
+        assert server.stop() == 0
 
 
 def test_what_cannot_start_ends_gunicorn(tmp_path: Path) -> None:
