@@ -93,20 +93,21 @@ def test_a_client_that_leaves_gets_what_it_has_asked_for(bench: Any) -> None:
         assert peer.transport.ended
 
 
-def test_a_half_closed_connection_is_answered(bench: Any) -> None:
+def test_a_client_that_closes_its_side_is_gone(bench: Any) -> None:
+    """Without windows nothing large could reach it, and a close looks the same."""
+
     @bench
     async def _(bench: Any) -> None:
         app = Held()
         peer = HTTP2Peer(bench, app)
-        stream = peer.get(b"/asked")
+        peer.get(b"/asked")
         await peer.settle()
-        assert peer.connection.half_close()
+        assert not peer.connection.half_close()
         assert (await app.calls[0]["receive"]())["type"] == "http.request"
         assert (await app.calls[0]["receive"]())["type"] == "http.disconnect"
-        app.gates[0].set()
+        with pytest.raises(ClientDisconnected):
+            await app.calls[0]["send"](start())
         await bench.settle()
-        peer.read()
-        assert peer.streams[stream].body == b"/asked"
         assert peer.transport.lost
 
 

@@ -5,7 +5,7 @@ that has come of it is sent in one piece. The deadline of the connection and its
 session's interface; no engine, no server, no command line and not which kind of transport carries it. The text is compiled a
 second time as `http2_c`.
 
-Application code runs inside `go_on`, `feed_eof`, `lose` and `shutdown` of streams. So every method settles its own state before.
+Application code runs inside `go_on`, `lose` and `shutdown` of streams. So every method settles its own state before.
 """
 
 from __future__ import annotations
@@ -163,15 +163,13 @@ class HTTP2Protocol(StreamHost):
             self._turn()
 
     def eof_received(self) -> bool:
-        """The client has closed its side. It may still read what its windows have room for."""
-        if self._closing:
-            return False
-        self._eof = True
-        transport = self.transport
-        for stream in list(self.streams.values()):
-            stream.feed_eof()
-        self._turn()
-        return bool(not transport.is_closing() and transport.can_write_eof())
+        """The client has closed its side, and with it its windows: HTTP/2 needs both directions."""
+        if not self._closing:
+            self._eof = True
+            self._flush()
+            self.end(True)
+            self._lose_all()
+        return False
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone, for whatever reason."""
@@ -322,7 +320,7 @@ class HTTP2Protocol(StreamHost):
                     self.arm(STALL, STALL_LOOK_SECONDS)
             else:
                 self.disarm()
-        elif (self._is_leaving or self._eof) and not self._writing_paused and not self._ready:
+        elif self._is_leaving and not self._writing_paused and not self._ready:
             self._finish(False)
         elif self._served or self._deadline_kind not in (KEEP_ALIVE, REQUEST_HEAD):
             self._served = False

@@ -49,8 +49,6 @@ cdef class HTTP2Stream(StreamOutput):
 
     # from the connection, outside of everything
     cpdef bint go_on(self) except -1
-    @cython.locals(socket=WebSocketSession)
-    cpdef object feed_eof(self)
     @cython.locals(cycle=HTTPCycle, socket=WebSocketSession)
     cpdef object lose(self)
     @cython.locals(socket=WebSocketSession)

@@ -4,7 +4,7 @@ Joins what the peer sends, the output of the stream and the application. Knows i
 compiled a second time as `http2_stream_c`.
 
 The connection tells it of the peer by `take_*`, from inside the session: these only keep what has come. Application code runs
-inside `go_on`, `on_deadline`, `feed_eof`, `lose` and `shutdown`, and calls in again from there; so every method settles its own
+inside `go_on`, `on_deadline`, `lose` and `shutdown`, and calls in again from there; so every method settles its own
 state first.
 """
 
@@ -156,14 +156,6 @@ class HTTP2Stream(StreamOutput):
             self._cycle.wake()
         self._drop()
         return False
-
-    def feed_eof(self) -> None:
-        """The peer will send nothing more on the whole connection. What it has asked for it may still read."""
-        socket = self._socket
-        if socket is not None:
-            self._end_input(socket)
-        elif self._cycle is not None and self._begun and not self.response_complete:
-            self._cycle.feed_eof()
 
     def lose(self) -> None:
         """The stream is gone, with or without its connection. Repeats are harmless."""

@@ -300,7 +300,7 @@ cdef list _listed(object headers, list default_fields, int64_t *content_length):
 
 # -- the twins' functions ----------------------------------------------------------------------------------------------
 
-cdef long _status_number(object status) except -1:
+cdef inline long _status_number(object status) except -1:
     cdef int overflow
     cdef long number = 0
     if isinstance(status, int):
