@@ -285,7 +285,8 @@ def test_a_program_with_a_run_of_its_own(tmp_path: Path) -> None:
     )
     with program(tmp_path, text) as server:
         server.wait_for("Application startup complete", 2)
-        wait_until(lambda: (client := server.connect()) and client.request().status == 200, "it serves")
+        with server.connect() as client:
+            assert client.request().status == 200
         assert server.output.count("running on") == 1
         server.send_signal(signal.SIGHUP)
         server.wait_for("Finished server process", 2)

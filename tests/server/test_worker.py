@@ -157,6 +157,41 @@ def test_it_is_retired_by_way_of_handle_exit(line: Line, listening: socket.socke
     assert seen == [signal.SIGTERM]
 
 
+def test_without_a_supervisor_it_ends_whatever_runs(
+    line: Line, listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is left who could end it the hard way."""
+    ended: list[str] = []
+
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        ended.append("begun")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("ended")
+
+    def handle_exit(self: WorkerServer, number: int, frame: Any) -> None:
+        self.should_exit = True
+
+    monkeypatch.setattr(picocorn.Server, "handle_exit", handle_exit)
+    monkeypatch.setattr(worker_module, "ABANDONED_SECONDS", 0.1)
+    config = picocorn.Config(waits, lifespan="off", log_config=None, timeout_graceful_shutdown=0)
+    server = WorkerServer(config, line.worker)
+
+    def meanwhile() -> None:
+        line.wait_for(READY)
+        with socket.create_connection(listening.getsockname()) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            try:
+                wait_until(lambda: bool(ended), "it runs")
+                server.abandoned()
+                wait_until(lambda: "ended" in ended, "it was ended")
+            finally:
+                server.force_exit = True
+
+    run(server, listening, meanwhile)
+
+
 def test_it_opens_its_log_files_anew(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     reopened: list[str] = []
     monkeypatch.setattr(worker_module, "reopen_log_files", lambda: reopened.append("reopened"))

@@ -37,6 +37,8 @@ logger = logging.getLogger("picocorn.error")
 STACK_SIGNAL = getattr(signal, "SIGUSR2", None)
 #: Signals that are for the supervisor, and would end a worker that gets them as a member of the same process group.
 _FOR_THE_SUPERVISOR = ("SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGWINCH")
+#: For what still runs when the supervisor is gone, unless there is a timeout: nobody is left who could end it the hard way.
+ABANDONED_SECONDS = 30
 #: What a keep-alive deadline may be late.
 LATE_SECONDS = 1.0
 
@@ -71,8 +73,9 @@ class WorkerServer(Server):
             self._serving_loop.call_soon_threadsafe(self._drain)
 
     def abandoned(self) -> None:
-        """The supervisor is gone: wind up as for a SIGTERM. Called in a thread of the channel's."""
+        """The supervisor is gone: wind up as for a SIGTERM, but not for ever. Called in a thread of the channel's."""
         self._is_abandoned = True
+        self.config.timeout_graceful_shutdown = self.config.timeout_graceful_shutdown or ABANDONED_SECONDS
         os.kill(os.getpid(), signal.SIGTERM)
 
     def quit(self, number: int, frame: FrameType | None) -> None:
