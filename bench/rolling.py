@@ -3,6 +3,7 @@
     python bench/rolling.py                      ten restarts, ten kills, recycling, resizing, an upgrade, the end
     python bench/rolling.py --balance reuseport
     python bench/rolling.py --spread             how evenly, and how fast, two workers share: both balances, with wrk
+    python bench/rolling.py --spread --rounds 1 --seconds 1
 
 The load is tests/e2e/rolling.py, a process of its own. Linux only; knows the command line of the server and /proc.
 """
@@ -14,9 +15,9 @@ import contextlib
 import os
 import random
 import re
+import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -37,6 +38,9 @@ START_SECONDS = 120
 BALANCES = ("shared", "reuseport")
 ROUNDS = 5
 ROUND_SECONDS = 4
+#: What two workers are held to: requests of the busier one to the other's at 64 connections, and requests/s to those of one.
+EVEN = 1.15
+FASTER = 1.7
 
 
 class Server:
@@ -46,7 +50,10 @@ class Server:
         self.output = output
         #: process ids of workers that were killed
         self.killed: set[str] = set()
+        ready = output.with_suffix(".pid")
+        ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "picocorn", app, "--app-dir", str(folder), "--port", "0", "--no-access-log"]
+        command += ["--pidfile", str(ready.absolute())]
         with output.open("w") as file:
             self.process = subprocess.Popen(
                 [*command, "--workers", str(workers), *options],
@@ -56,11 +63,9 @@ class Server:
             )
         self.wait_for("Application startup complete", workers)
         self.port = int(re.search(r"running on http://\S+:(\d+)", self.text)[1])  # type: ignore[index]
-        # The application has started a moment before its worker accepts.
-        while True:
-            with contextlib.suppress(ConnectionRefusedError):
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                break
+        # The application has started a moment before its worker accepts: the file is there once all do.
+        while not ready.exists():
+            time.sleep(0.01)
 
     @property
     def text(self) -> str:
@@ -209,53 +214,94 @@ def judge(lost: list[dict[str, Any]], killed: set[str], clients: int) -> int:
 # -- how evenly and how fast
 
 
-def spread(output: Path) -> None:
-    """Requests and connections of each worker, and latencies, for both balances; and what a second worker adds."""
+def verdict(good: bool) -> str:
+    return "as wanted" if good else "NOT as wanted"
+
+
+def spread(output: Path, times: int, seconds: int) -> None:
+    """Requests and connections of each worker, and latencies, for both balances; and what a second worker adds.
+
+    What that is cannot be told with an application that does nothing: wrk takes a core for itself then, and a second worker
+    shares the other one with the first. Where a request takes half a millisecond of CPU time, wrk takes next to nothing.
+    """
+
+    def run(path: str, workers: int, balance: str, headers: tuple[str, ...] = ()) -> Round:
+        return wrk(output, path, workers, balance, headers, seconds)
+
     for title, headers in (("kept alive", ()), ("a connection for each request", ("-H", "Connection: close"))):
         # In turns, so that whatever else the machine does is shared.
-        rounds = [{balance: wrk(output, "/", 2, balance, headers) for balance in BALANCES} for _ in range(ROUNDS)]
+        rounds = [{balance: run("/", 2, balance, headers) for balance in BALANCES} for _ in range(times)]
         for balance in BALANCES:
-            rates, p99s, connections, requests = zip(*(each[balance] for each in rounds), strict=True)
+            each = [found[balance] for found in rounds]
+            uneven = median(found.requests[-1] / found.requests[0] for found in each)
             print(
-                f"{title}, {balance}: {median(rates):.0f} requests/s, p99 {median(p99s):.2f} ms; requests of the busier worker "
-                f"to the other's: {median(high / low for low, high in requests):.2f}; "
-                f"connections {', '.join('/'.join(map(str, each)) for each in connections)}",
+                f"{title}, {balance}: {median(found.rate for found in each):.0f} requests/s, "
+                f"p99 {median(found.p99_ms for found in each):.2f} ms; requests of the busier worker to the other's: "
+                f"{uneven:.2f} ({verdict(uneven <= EVEN)}); "
+                f"connections {', '.join('/'.join(map(str, found.connections)) for found in each)}",
                 flush=True,
             )
-    pairs = [[wrk(output, "/work", workers, "shared", ())[0] for workers in (1, 2)] for _ in range(ROUNDS)]
-    one, two = (median(rates) for rates in zip(*pairs, strict=True))
-    factor = median(two / one for one, two in pairs)
-    print(f"half a millisecond of work: {one:.0f} requests/s with one worker, {two:.0f} with two: {factor:.2f} times")
+    for path, title in (("/work", "half a millisecond of work"), ("/", "no work")):
+        pairs = [[run(path, workers, "shared") for workers in (1, 2)] for _ in range(times)]
+        one, two = (median(found.rate for found in each) for each in zip(*pairs, strict=True))
+        factor = median(two.rate / one.rate for one, two in pairs)
+        busy = median(two.client_busy for _, two in pairs)
+        print(
+            f"{title}: {one:.0f} requests/s with one worker, {two:.0f} with two: {factor:.2f} times; "
+            f"wrk took {busy:.0%} of a core beside the two" + (f" ({verdict(factor >= FASTER)})" if path == "/work" else ""),
+            flush=True,
+        )
 
 
-def wrk(
-    output: Path, path: str, workers: int, balance: str, headers: tuple[str, ...]
-) -> tuple[float, float, list[int], tuple[int, int]]:
-    """Requests/s, p99 in ms, connections of each worker, fewest and most requests of a worker."""
+class Round(NamedTuple):
+    """What one run of wrk has shown."""
+
+    #: requests/s
+    rate: float
+    p99_ms: float
+    #: of each worker, fewest first
+    connections: list[int]
+    requests: list[int]
+    #: wrk's CPU time as a share of one core
+    client_busy: float
+
+
+def cpu_seconds() -> float:
+    """CPU time of the children that have been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def wrk(output: Path, path: str, workers: int, balance: str, headers: tuple[str, ...], seconds: int) -> Round:
+    """One run against a new server."""
     server = Server("counted:app", ROOT / "bench/apps", output, "--socket-balance", balance, workers=workers)
-    command = ["wrk", "-t1", "-c64", f"-d{ROUND_SECONDS}s", "--latency", *headers, f"http://127.0.0.1:{server.port}{path}"]
+    command = ["wrk", "-t1", "-c64", f"-d{seconds}s", "--latency", *headers, f"http://127.0.0.1:{server.port}{path}"]
+    before = cpu_seconds()
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    busy = (cpu_seconds() - before) / seconds
     server.stop()
     if "Socket errors" in text or "Non-2xx" in text:
         raise SystemExit(text)
     amount, unit = re.search(r"99% +([\d.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]
     p99 = float(amount) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
     served_by = [tuple(map(int, found)) for found in re.findall(r"worker \d+: (\d+) requests, (\d+) conn", server.text)]
-    requests = sorted(count for count, _ in served_by)
+    requests = sorted(max(count, 1) for count, _ in served_by)
     rate = float(re.search(r"Requests/sec: +([\d.]+)", text)[1])  # type: ignore[index]
-    return rate, p99, sorted(connections for _, connections in served_by), (max(requests[0], 1), requests[-1])
+    return Round(rate, p99, sorted(connections for _, connections in served_by), requests, busy)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--balance", choices=BALANCES, default="shared")
     parser.add_argument("--spread", action="store_true")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of --spread")
+    parser.add_argument("--seconds", type=int, default=ROUND_SECONDS, help="of each of them")
     parser.add_argument("--output", type=Path, default=Path("rolling.log"), help="where the server's output goes")
     options = parser.parse_args()
     if options.spread:
         if shutil.which("wrk") is None:
             raise SystemExit("--spread needs wrk")
-        spread(options.output)
+        spread(options.output, options.rounds, options.seconds)
     elif roll(options.balance, options.output):
         raise SystemExit("requests were lost")
 
