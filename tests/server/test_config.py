@@ -376,6 +376,20 @@ def test_env_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
         Config(app, env_file=str(tmp_path / ".env"), log_config=None)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"A=\xff\n", "can't decode byte 0xff"), (b"PICOCORN_TEST_NUL=a\0b\n", "embedded null byte"), (None, "Is a directory")],
+)
+def test_env_file_that_is_none(content: bytes | None, why: str, tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"Invalid value for '--env-file': .*{why}"):
+        Config(app, env_file=path, log_config=None)
+
+
 # -- logging
 
 

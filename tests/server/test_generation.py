@@ -52,6 +52,22 @@ def test_the_environment_file_is_read_anew(env_file: Path) -> None:
     assert second.renewed().environment == second.environment
 
 
+def test_whatever_reading_anew_raises_is_a_mistake_of_who_wrote_it(env_file: Path) -> None:
+    """A server that runs is not ended by it."""
+    first, _ = made(env_file)
+    original = first._make_config
+
+    def make_config() -> Config:
+        original()
+        raise LookupError("in a class that the log configuration names")
+
+    first._make_config = make_config
+    env_file.write_text("GENERATION_TEST=second\n")
+    with pytest.raises(ConfigError, match="LookupError: in a class that the log configuration names"):
+        first.renewed()
+    assert os.environ["GENERATION_TEST"] == "first"
+
+
 def test_a_file_that_is_gone_changes_nothing(env_file: Path) -> None:
     first, _ = made(env_file)
     env_file.unlink()

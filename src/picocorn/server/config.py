@@ -195,7 +195,13 @@ class Config(Settings):
                 "Invalid value for '--env-file': needs the package python-dotenv: pip install python-dotenv"
             ) from error
         logger.info("Loading environment from '%s'", path)
-        load_dotenv(dotenv_path=path)
+        try:
+            # The package passes over what it cannot open, as if it were empty.
+            with open(path, encoding="utf-8") as file:
+                load_dotenv(stream=file)
+        except (OSError, ValueError) as error:
+            # Not text; or with a NUL, which no variable can hold.
+            raise ConfigError(f"Invalid value for '--env-file': {path!r} cannot be used: {error}") from None
 
     def configure_logging(self) -> None:
         """Apply `log_config`, `log_level`, `use_colors` and `access_log`. Raises ConfigError."""

@@ -35,9 +35,12 @@ class Generation:
         try:
             config = self._make_config()
             check_picklable(config)
-        except ConfigError:
+        except Exception as error:
             self.apply()
-            raise
+            if isinstance(error, ConfigError):
+                raise
+            # Somebody else's code: classes that a log configuration names. That is no reason for a server to end.
+            raise ConfigError(f"The configuration cannot be read anew. {type(error).__name__}: {error}") from error
         return Generation(config, self._make_config, self.base_environment)
 
     def apply(self) -> None:
