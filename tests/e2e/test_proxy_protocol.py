@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from bodies import TWINS
+from certificates import client_context, write_pair
 from harness import DEADLINE_SECONDS, RunningServer, running, wait_until
 from raw_client import Client, get
 
@@ -197,15 +198,16 @@ defaults
 
 
 @contextlib.contextmanager
-def haproxy(folder: Path, **servers: str) -> Iterator[dict[str, Any]]:
-    """A running HAProxy: for each server line a socket that leads there. Gives their addresses."""
+def haproxy(folder: Path, bind: str = "", **servers: str) -> Iterator[dict[str, Any]]:
+    """A running HAProxy: for each server line a socket that leads there. Gives their addresses. `bind` is for all sockets."""
     program = shutil.which("haproxy")
     if program is None:
         pytest.skip("there is no haproxy here")
     with contextlib.ExitStack() as stack:
         listening = {name: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for name in servers}
         config = HAPROXY + "".join(
-            f"listen {name}\n    bind fd@{listening[name].fileno()}\n    server s {line}\n" for name, line in servers.items()
+            f"listen {name}\n    bind fd@{listening[name].fileno()} {bind}\n    server s {line}\n"
+            for name, line in servers.items()
         )
         path = folder / "haproxy.cfg"
         path.write_text(config, encoding="ascii")
@@ -229,3 +231,16 @@ def test_haproxy(serve: Callable[..., AbstractContextManager[RunningServer]], tm
                     assert said["client"] == list(client.address)
                     assert said["server"] == list(address)
                     assert told(client) == said
+
+
+def test_haproxy_ends_tls(serve: Callable[..., AbstractContextManager[RunningServer]], tmp_path: Path) -> None:
+    certificate, key = write_pair(tmp_path, "localhost")
+    pem = tmp_path / "both.pem"
+    pem.write_bytes(Path(certificate).read_bytes() + Path(key).read_bytes())
+    with (
+        serve() as server,
+        haproxy(tmp_path, f"ssl crt {pem}", tls=f"127.0.0.1:{server.port} send-proxy-v2-ssl") as addresses,
+        Client(addresses["tls"], tls=client_context()) as client,
+    ):
+        said = told(client)
+        assert (said["client"], said["scheme"]) == (list(client.address), "https")

@@ -19,5 +19,10 @@ def websocket_scope(scope: dict[str, Any], subprotocols: list[str]) -> dict[str,
     del scope["method"]
     scope["subprotocols"] = subprotocols
     # A new dict, not the old one emptied: the scope builder gives its dicts out again, and knows them by their contents.
-    scope["extensions"] = {"websocket.http.response": {}}
+    extensions: dict[str, Any] = {"websocket.http.response": {}}
+    tls = scope["extensions"].get("tls")
+    if tls is not None:
+        # It says what the connection is like, whatever it is used for.
+        extensions["tls"] = tls
+    scope["extensions"] = extensions
     return scope

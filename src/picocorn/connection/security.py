@@ -26,13 +26,15 @@ class Security:
         scope["scheme"] = "https"
         facts = self._facts
         if facts is not None:
-            scope["extensions"]["tls"] = tls_extension(
+            extension = tls_extension(
                 server_cert=self._server_cert,
                 client_chain=facts.client_chain,
                 client_name=facts.client_name,
                 version=facts.version,
                 cipher_suite=facts.cipher_suite,
             )
+            # A new dict: the scope builder gives the old one out again as long as nobody has changed it.
+            scope["extensions"] = {**scope["extensions"], "tls": extension}
 
 
 def security_of(transport: Any, server_cert_of: Callable[[Any], str | None] | None) -> Security | None:

@@ -198,11 +198,13 @@ class Certificates:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
+    # Not every SSLError has one.
+    reason = getattr(error, "reason", None)
+    if isinstance(error, ssl.SSLError) and reason:
+        return str(reason).replace("_", " ").lower()
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error)
+    return str(error).rstrip(".")
 
 
 def _first_certificate(path: str) -> tuple[str, Certificate]:

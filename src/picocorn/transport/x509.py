@@ -65,7 +65,7 @@ def read_certificate(der: bytes) -> Certificate:
         # serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo, and what is optional
         subject = list(_attributes(parts[4][1]))
         names = list(_alternative_names(parts[6:]))
-    except (IndexError, UnicodeDecodeError) as error:
+    except (IndexError, ValueError) as error:
         raise ValueError(f"not a certificate: {error}") from None
     dns_names = [value.decode("ascii").lower() for tag, value in names if tag == _DNS_NAME]
     addresses = [value for tag, value in names if tag == _IP_ADDRESS]
@@ -90,7 +90,7 @@ def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
             size = int.from_bytes(data[at : at + count], "big")
             at += count
         if at + size > len(data):
-            raise ValueError("not a certificate: an element is longer than what it is in")
+            raise ValueError("an element is longer than what it is in")
         yield tag, data[at : at + size]
         at += size
 
