@@ -6,6 +6,7 @@ Nothing is listed here: the tree says what is native (CONTRIBUTING.md, "Twins").
 - `x_c.pxd` beside `x_py.py`, without a `.pyx`, is an extension too: the text of `x_py.py`, compiled a second time as
   `x_c`, with its imports of other pure twins turned into imports of their native ones.
 - `cdef extern from "NAME.h"` links `csrc/NAME.c` and `csrc/NAME_*.c`, and what their own includes lead to.
+- A room over a library of the system (`LIBRARIES`) is built where pkg-config knows the library, and left out where not.
 
 `PICOCORN_BUILD_EXTENSION=yes` makes a failing build an error, `no` skips it. Unset: build, and if no C compiler works,
 install the pure-Python bodies and say so. The set of extensions is built as a whole or not at all.
@@ -17,6 +18,9 @@ import ast
 import os
 import platform
 import re
+import shlex
+import shutil
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -31,6 +35,9 @@ CSRC = Path("csrc")
 #: One for each interpreter: a translation depends on the Cython that its environment has.
 STAGE = Path("build") / f"cython-{sys.implementation.cache_tag}"
 PACKAGE = "picocorn"
+
+#: header -> package, for pkg-config. What needs one has another way to do its work without.
+LIBRARIES = {"nghttp2/nghttp2.h": ("libnghttp2", "1.52")}
 
 #: Only Linux has epoll; elsewhere the loop's own transports serve.
 LINUX_ONLY_ROOMS = {"transport"}
@@ -97,8 +104,50 @@ def native_sources() -> dict[str, Path]:
             source = twin
         else:
             raise SystemExit(f"{declaration}: neither {declaration.stem}.pyx nor {twin.name} stands beside it")
+        if library_flags(declaration) is None:
+            continue
         found[".".join(declaration.relative_to(SRC).with_suffix("").parts)] = source
     return found
+
+
+def declared_with(declaration: Path) -> list[Path]:
+    """The .pyx and .pxd of a room, and the declarations-only .pxd that they cimport."""
+    todo = [declaration.with_suffix(".pyx"), declaration.with_suffix(".pxd")]
+    seen: list[Path] = []
+    while todo:
+        path = todo.pop()
+        if path in seen or not path.exists():
+            continue
+        seen.append(path)
+        for dots, name in re.findall(r"^\s*from\s+(\.+)([\w.]+)\s+cimport\b", path.read_text(encoding="utf-8"), re.MULTILINE):
+            folder = path.parents[len(dots) - 1]
+            cimported = folder.joinpath(*name.split(".")).with_suffix(".pxd")
+            if not cimported.stem.endswith("_c"):
+                todo.append(cimported)
+    return seen
+
+
+def library_flags(declaration: Path) -> list[str] | None:
+    """What the compiler and the linker need for the system's library behind a .pxd: [] for none, None where it is missing.
+
+    PICOCORN_BUILD_NGHTTP2=yes makes a missing library an error, =no leaves it out.
+    """
+    text = "".join(path.read_text(encoding="utf-8") for path in declared_with(declaration))
+    for header, (package, version) in LIBRARIES.items():
+        if f'cdef extern from "{header}"' not in text:
+            continue
+        wanted = os.environ.get("PICOCORN_BUILD_" + package.removeprefix("lib").upper(), "")
+        program = os.environ.get("PKG_CONFIG") or shutil.which("pkg-config") or shutil.which("pkgconf")
+        if wanted != "no" and program:
+            asked = subprocess.run(
+                [program, "--cflags", "--libs", f"{package} >= {version}"], capture_output=True, text=True, check=False
+            )
+            if asked.returncode == 0:
+                return shlex.split(asked.stdout)
+        if wanted == "yes":
+            raise SystemExit(f"{declaration}: pkg-config finds no {package} {version} or newer")
+        return None
+    return []
 
 
 def c_closure(header: str) -> set[Path]:
@@ -124,23 +173,10 @@ def linked_c_files(module: str) -> list[Path]:
 
     What it cimports from another native room is linked there.
     """
-    base = SRC.joinpath(*module.split("."))
     files: set[Path] = set()
-    todo = [base.with_suffix(".pyx"), base.with_suffix(".pxd")]
-    seen: set[Path] = set()
-    while todo:
-        path = todo.pop()
-        if path in seen or not path.exists():
-            continue
-        seen.add(path)
-        text = path.read_text(encoding="utf-8")
-        for header in re.findall(r'cdef extern from "([\w.]+)"', text):
+    for path in declared_with(SRC.joinpath(*module.split(".")).with_suffix(".pyx")):
+        for header in re.findall(r'cdef extern from "([\w.]+)"', path.read_text(encoding="utf-8")):
             files |= c_closure(header)
-        for dots, name in re.findall(r"^\s*from\s+(\.+)([\w.]+)\s+cimport\b", text, re.MULTILINE):
-            folder = path.parents[len(dots) - 1]
-            cimported = folder.joinpath(*name.split(".")).with_suffix(".pxd")
-            if not cimported.stem.endswith("_c"):
-                todo.append(cimported)
     return sorted(files)
 
 
@@ -314,10 +350,20 @@ def extensions() -> list[Extension]:
     if mode() == "no":
         return []
     depends = [str(path) for path in (Path("setup.py"), *sorted(CSRC.glob("*.[ch]")))]
-    return [
-        Extension(module, [str(source)], include_dirs=[str(CSRC)], extra_compile_args=GENERATED_FLAGS, depends=depends)
-        for module, source in native_sources().items()
-    ]
+    found = []
+    for module, source in native_sources().items():
+        flags = library_flags(SRC.joinpath(*module.split(".")).with_suffix(".pxd")) or []
+        found.append(
+            Extension(
+                module,
+                [str(source)],
+                include_dirs=[str(CSRC)],
+                extra_compile_args=GENERATED_FLAGS + [flag for flag in flags if not flag.startswith(("-l", "-L", "-Wl"))],
+                extra_link_args=[flag for flag in flags if flag.startswith(("-l", "-L", "-Wl"))],
+                depends=depends,
+            )
+        )
+    return found
 
 
 if __name__ == "__main__":

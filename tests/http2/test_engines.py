@@ -308,6 +308,7 @@ def test_push(engine: str) -> None:
     assert ("closed", 2, codes.NO_ERROR) in peer.told
     assert session.open_streams() == 1
     assert session.queue_push(3, head, b"example.com", b"http") == 4
+    peer.take()
     peer.send(frame(codes.RST_STREAM, 0, 4, uint32(codes.REFUSED_STREAM)))
     assert peer.told[-1] == ("closed", 4, codes.REFUSED_STREAM)
 
