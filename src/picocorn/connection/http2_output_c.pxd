@@ -12,7 +12,8 @@ from .timers_c cimport Deadline, Timers
 
 cdef unsigned int INTERNAL_ERROR
 cdef int NO_DEADLINE
-cdef int REQUEST_BODY
+cdef int LINGER
+cdef double UPLOAD_SECONDS
 cdef double STALLED_SECONDS
 cdef object DONE
 

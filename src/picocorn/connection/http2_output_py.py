@@ -20,9 +20,9 @@ from ..http2.codes import INTERNAL_ERROR
 from ..http2.session_py import HTTP2Session
 from .carrier_py import Carrier
 from .context_py import ConnectionContext
-from .deadlines import NO_DEADLINE, REQUEST_BODY
+from .deadlines import LINGER, NO_DEADLINE
 from .http2_host_py import StreamHost
-from .lingering import STALLED_SECONDS
+from .lingering import STALLED_SECONDS, UPLOAD_SECONDS
 from .timers_py import Deadline
 from .trailers import takes_trailers
 
@@ -196,10 +196,15 @@ class StreamOutput(Carrier):
     def _finish(self) -> None:
         """The whole response is queued."""
         self.response_complete = True
-        if self._deadline_kind == REQUEST_BODY:
-            self.disarm()
-        if not self.request_complete and not self.closed:
+        if self.request_complete or self.closed:
+            return
+        if self._head.method == "CONNECT":
+            # A handshake that was denied: there is nothing on its way.
             self._session.stop_upload(self.stream_id)
+        else:
+            # Not at once: curl 7 takes a reset that it reads with the response for the failure of its upload. Until then what
+            # comes is dropped, and no credit given for it.
+            self.arm(LINGER, UPLOAD_SECONDS)
 
     def write_trailers(self, headers: list[Iterable[bytes]]) -> bool:
         """See Wire."""

@@ -12,12 +12,12 @@ from .http2_output_c cimport StreamOutput
 from .websocket_c cimport WebSocketSession
 
 cdef unsigned int CANCEL
-cdef unsigned int NO_ERROR
 cdef unsigned int REFUSED_STREAM
 cdef int LINGER
 cdef int NO_DEADLINE
 cdef int REQUEST_BODY
 cdef double LINGER_SECONDS
+cdef double UPLOAD_SECONDS
 cdef object logger
 
 

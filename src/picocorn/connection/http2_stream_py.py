@@ -20,13 +20,13 @@ from ..asgi.websocket_scope import websocket_scope
 from ..base.errors import RemoteProtocolError
 from ..base.request_head_py import RequestHead
 from ..http1.writer_py import list_fields, list_head
-from ..http2.codes import CANCEL, NO_ERROR, REFUSED_STREAM
+from ..http2.codes import CANCEL, REFUSED_STREAM
 from ..websocket.handshake import check_extended_connect
 from .context_py import ConnectionContext
 from .deadlines import LINGER, NO_DEADLINE, REQUEST_BODY
 from .http2_host_py import StreamHost
 from .http2_output_py import StreamOutput
-from .lingering import LINGER_SECONDS
+from .lingering import LINGER_SECONDS, UPLOAD_SECONDS
 from .websocket_py import WebSocketSession
 
 __all__ = ["HTTP2Stream", "new_stream"]
@@ -266,9 +266,9 @@ class HTTP2Stream(StreamOutput):
                 socket.feed_eof()
 
     def _drop(self) -> None:
-        """Give the peer credit for what nobody will read, or what a WebSocket has taken and can take more of."""
+        """Give the peer credit for what a WebSocket has taken, if it can take more."""
         size_bytes = self._dropped_bytes
-        if size_bytes and not self._reading_paused and not self.closed:
+        if size_bytes and not self._reading_paused and not self.closed and not self.response_complete:
             self._dropped_bytes = 0
             self._session.consume(self.stream_id, size_bytes)
             self._host.flush_soon()
@@ -366,18 +366,14 @@ class HTTP2Stream(StreamOutput):
     def end(self, settled: bool) -> None:
         """See Carrier. The end of our side is the end of the stream, once the peer has had time to say the same."""
         self.disarm()
-        self._reading_paused = False
         if self.closed:
             return
         if not self.response_complete:
             self._session.queue_data(self.stream_id, b"", True)
             self.response_complete = True
             self._host.flush_soon()
-            if not self.request_complete and not settled:
-                self._session.stop_upload(self.stream_id)
         if not self.request_complete:
-            self.arm(LINGER, LINGER_SECONDS)
-        self._drop()
+            self.arm(LINGER, LINGER_SECONDS if settled else UPLOAD_SECONDS)
 
     def abort(self) -> None:
         """See Carrier."""
@@ -411,7 +407,9 @@ class HTTP2Stream(StreamOutput):
             # RFC 9110 15.5.9.
             self._refuse(408, "The request did not arrive in time.")
         elif kind == LINGER:
-            self.reset(NO_ERROR)
+            # RFC 9113 8.1: a reset that is no error.
+            self._session.stop_upload(self.stream_id)
+            self._host.flush_soon()
         elif socket is not None:
             socket.on_deadline(kind)
 

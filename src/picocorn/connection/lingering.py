@@ -7,10 +7,12 @@ import socket
 import struct
 from typing import Any
 
-__all__ = ["LINGER_BYTES", "LINGER_SECONDS", "STALLED_SECONDS", "end_sending", "make_close_a_reset"]
+__all__ = ["LINGER_BYTES", "LINGER_SECONDS", "STALLED_SECONDS", "UPLOAD_SECONDS", "end_sending", "make_close_a_reset"]
 
 #: A client that is still sending has this long to notice our answer.
 LINGER_SECONDS = 5.0
+#: On a stream of HTTP/2, where we can say that we are not interested, this long.
+UPLOAD_SECONDS = 1.0
 #: And may send this much meanwhile; more than the largest burst a well-meaning client has under way.
 LINGER_BYTES = 16 * 1024 * 1024
 #: A client that takes nothing of its last answer for so long has gone, or means harm.
