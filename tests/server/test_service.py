@@ -40,7 +40,7 @@ def test_signs_of_life_come_twice_as_often_as_asked_for(tmp_path: Path) -> None:
         service.hand_over(7)
         service.beat(200.0)
         assert service.beat_at is None
-        assert manager.hear() == {"MAINPID": "7"}
+        assert manager.hear() == {"MAINPID": "7", "WATCHDOG": "1"}
         assert manager.rest() == []
 
 
