@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import picocorn
+from harness import spawned
 from picocorn.cli.main import main
 from picocorn.server.config_sources import Sources
 from picocorn.server.options import GROUPS, declared, flag_of
@@ -26,6 +28,16 @@ SAMPLES: dict[str, tuple[str, Any]] = {
     "size": ("64k", 64 * 1024),
     "list": ("X-A: 1", ("X-A: 1",)),
 }
+SCRIPT = """
+from picocorn.cli.main import main
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 204})
+    await send({"type": "http.response.body"})
+
+main(["serve:app", "--workers", "1", "--port", "0"])
+"""
 #: Options that may be repeated.
 LISTS = [name for name, (_, details) in declared().items() if details.kind == "list"]
 
@@ -234,6 +246,18 @@ def test_help_shows_every_option_in_its_group() -> None:
         group = max((start, group) for start, group in zip(places, GROUPS, strict=True) if start < place)[1]
         assert group == details.group, name
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.skipif(os.name != "posix", reason="worker processes")
+def test_a_script_that_calls_it_as_soon_as_it_is_imported(tmp_path: Path) -> None:
+    """Workers import it twice, as what has started them and as their application: both do nothing."""
+    (tmp_path / "serve.py").write_text(SCRIPT)
+    with spawned("unused", cwd=tmp_path, run=("serve.py",), anywhere=False) as server:
+        server.wait_for("Application startup complete")
+        with server.connect() as client:
+            assert client.request().status == 204
+        assert server.stop() == 0
+    assert "died" not in server.output
 
 
 def test_it_is_a_click_command() -> None:

@@ -5,6 +5,7 @@ Imports the server only when it is about to serve, so that `--version` and `--he
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -131,7 +132,21 @@ OWN_OPTIONS = [
     ),
 ]
 
-main = Command(
+
+class _Picocorn(Command):
+    """The command; nothing at all in a worker that imports the script which calls it, where click would end the process."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """See click.Command."""
+        if "multiprocessing.process" in sys.modules:
+            from ..server.run import is_imported_by_worker
+
+            if is_imported_by_worker():
+                return None
+        return super().main(*args, **kwargs)
+
+
+main = _Picocorn(
     "picocorn",
     callback=_main,
     params=[*parameters(), *OWN_OPTIONS],

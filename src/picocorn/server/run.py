@@ -17,7 +17,7 @@ from .server import Server
 from .service import Service
 from .systemd import Notifier, take_over
 
-__all__ = ["run", "serve", "serve_here"]
+__all__ = ["is_imported_by_worker", "run", "serve", "serve_here"]
 
 logger = logging.getLogger("picocorn.error")
 
@@ -67,8 +67,7 @@ def serve(make_config: Callable[[], Config], supervise_one: bool = False) -> Non
 
     `supervise_one`: workers=1 means one worker and its supervisor. Programs that call `run()` get no second process for it.
     """
-    if _is_being_spawned() or _is_loading_in_child:
-        # A script that calls run() as soon as it is imported, in one of the workers that it has started.
+    if is_imported_by_worker():
         return
     # Now, because nothing that is started from here on shall take these descriptors for its own.
     take_over()
@@ -84,14 +83,15 @@ def serve(make_config: Callable[[], Config], supervise_one: bool = False) -> Non
         serve_here(server)
 
 
-def _is_being_spawned() -> bool:
-    """Whether this is a process of multiprocessing's that is still importing the main module."""
-    process = sys.modules.get("multiprocessing.process")
-    return process is not None and getattr(process.current_process(), "_inheriting", False)
-
-
 #: this is a process of multiprocessing's, and imports the application: the main module once more, under its own name, perhaps
 _is_loading_in_child = False
+
+
+def is_imported_by_worker() -> bool:
+    """Whether we are called by a script, as soon as it is imported, in one of the workers that it has started."""
+    process = sys.modules.get("multiprocessing.process")
+    # Else the worker may be importing it still as the main module of who has started it.
+    return _is_loading_in_child or (process is not None and getattr(process.current_process(), "_inheriting", False))
 
 
 def _load_app(config: Config) -> None:
