@@ -71,7 +71,7 @@ def request(stream_id: int, path: bytes = b"/", *fields: tuple[bytes, bytes], en
 
 
 class HTTP2Client:
-    """A connection that has sent the preface. It acknowledges nothing by itself."""
+    """A connection that has sent the preface. Settings are acknowledged when they are read."""
 
     def __init__(self, client: Client, **initial: int) -> None:
         self.client = client
@@ -85,7 +85,10 @@ class HTTP2Client:
         """The next frame."""
         head = self.client.read_exactly(9)
         stream_id = int.from_bytes(head[5:], "big") & 0x7FFFFFFF
-        return Frame(head[3], head[4], stream_id, self.client.read_exactly(int.from_bytes(head[:3], "big")))
+        one = Frame(head[3], head[4], stream_id, self.client.read_exactly(int.from_bytes(head[:3], "big")))
+        if one.kind == SETTINGS and not one.flags & ACK:
+            self.send(frame(SETTINGS, ACK))
+        return one
 
     def read_response(self, stream_id: int) -> tuple[int, bytes]:
         """(status, content) of a stream; other frames are dropped. Gives the window back as content comes."""
@@ -93,8 +96,6 @@ class HTTP2Client:
         while True:
             one = self.read()
             assert one.kind != GOAWAY, f"GOAWAY {one.error_code}"
-            if one.kind == SETTINGS and not one.flags & ACK:
-                self.send(frame(SETTINGS, ACK))
             fields: Any = self._decoder.decode(one.payload, raw=True) if one.kind == HEADERS else ()
             if one.stream_id != stream_id:
                 continue
