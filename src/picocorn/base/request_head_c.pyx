@@ -5,5 +5,6 @@ cimport cython
 
 @cython.final
 @cython.freelist(64)
+@cython.no_gc  # nothing in it leads back to it, and with many requests at a time the collector has enough to look at
 cdef class RequestHead:
     """One request head, as sent, with the framing decision. See the pure twin."""

@@ -28,6 +28,7 @@ cdef int METHOD_BYTES
 cdef dict _BAD_KINDS
 cdef dict _KINDS
 cdef dict _METHODS
+cdef list _NOTHING
 
 
 @cython.locals(kind=int)
@@ -69,6 +70,8 @@ cdef class HeadBuilder:
     # what the last request had
     cdef bytes _known_authority
     cdef tuple _known_host_field
+    cdef bytes _known_method
+    cdef str _known_name
     cdef bytes _known_path
     cdef bytes _known_raw_path
     cdef bytes _known_query

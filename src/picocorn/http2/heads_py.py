@@ -82,6 +82,10 @@ _URGENCY = re.compile(rb"(?:^|,)[ \t]*u=([0-7])[ \t]*(?:;[^,]*)?(?=,|$)")
 _INCREMENTAL = re.compile(rb"(?:^|,)[ \t]*i(=\?[01])?[ \t]*(?:;[^,]*)?(?=,|$)")
 
 
+#: The fields of no section. Never appended to.
+_NOTHING: list[tuple[bytes, bytes]] = []
+
+
 def judge_field(name: bytes, value: bytes) -> int:
     """What kind of field this is, judged by itself (RFC 9113 8.2.1, 8.2.2). The same field is always of the same kind."""
     kind = _KINDS.get(name, PLAIN)
@@ -142,6 +146,8 @@ class HeadBuilder:
         "_in_fields",
         "_known_authority",
         "_known_host_field",
+        "_known_method",
+        "_known_name",
         "_known_path",
         "_known_query",
         "_known_raw_path",
@@ -167,6 +173,8 @@ class HeadBuilder:
         # Clients ask the same authority all the time, and often the same path.
         self._known_authority = b"localhost"
         self._known_host_field = (b"host", self._known_authority)
+        self._known_method = b"GET"
+        self._known_name = "GET"
         self._known_path = self._known_raw_path = b"/"
         self._known_query = b""
         self._known_scheme = b"http"
@@ -202,7 +210,7 @@ class HeadBuilder:
         if self._size_bytes > self._limit_bytes:
             # Over everything else: what is malformed in the part that nobody will look at makes no difference.
             self.verdict = "HEAD_TOO_LARGE"
-            self._fields = []
+            self._fields = _NOTHING
             self._cookies = None
             return self._size_bytes <= self._hard_bytes
         if self.verdict:
@@ -286,15 +294,26 @@ class HeadBuilder:
             verdict = "TRAILERS_TOO_LARGE"
         elif not verdict and not end:
             verdict = "TRAILERS_WITHOUT_END"
-        self._fields = []
+        self._fields = _NOTHING
         return verdict
 
     def finish(self, end: bool) -> RequestHead | None:
         """The request's head, or None with `verdict` set. `end`: the section ended the stream."""
         if not self.verdict:
-            self._judge()
+            if (
+                self._method is self._known_method
+                and self._path is self._known_path
+                and self._authority is self._known_authority
+                and self._scheme is self._known_scheme
+                and self._host is None
+                and not self.protocol
+            ):
+                # An engine that gives the same objects again, where the peer refers to the same table entries.
+                self.authority_present = True
+            else:
+                self._judge()
         if self.verdict:
-            self._fields = []
+            self._fields = _NOTHING
             self._cookies = None
             return None
         if self._content_length > 0 and end:
@@ -309,7 +328,10 @@ class HeadBuilder:
         method = self._method
         assert method is not None
         head = RequestHead()
-        head.method = _METHODS.get(method) or method.decode("ascii").upper()
+        if method is self._known_method:
+            head.method = self._known_name
+        else:
+            head.method = _METHODS.get(method) or method.decode("ascii").upper()
         head.target = self._known_path
         head.raw_path = self._known_raw_path
         head.query_string = self._known_query
@@ -324,7 +346,7 @@ class HeadBuilder:
         head.upgrade = b""
         head.forwarded = self._forwarded
         # The application may keep the list; nothing here may hold it any longer.
-        self._fields = []
+        self._fields = _NOTHING
         return head
 
     def _judge(self) -> None:
@@ -350,6 +372,9 @@ class HeadBuilder:
             if self._path != self._known_path or self._path == b"*":
                 self._judge_path(method)
             if not self.verdict:
+                # Together with the path: whether "*" may stand there depends on it.
+                self._known_method = method
+                self._known_name = _METHODS.get(method) or method.decode("ascii").upper()
                 self._judge_host()
 
     def _judge_path(self, method: bytes) -> None:
