@@ -214,7 +214,7 @@ def test_a_factory_without_files() -> None:
 
 
 def test_factories_that_fail(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(ConfigError, match="has to return an ssl.SSLContext, not NoneType"):
+    with pytest.raises(ConfigError, match=r"has to return an ssl\.SSLContext, not NoneType"):
         Certificates(config(ssl_context_factory=lambda config, default: None))
     with pytest.raises(ConfigError, match="needs '--ssl-certfile'"):
         Certificates(config(ssl_context_factory=lambda config, default: default()))
