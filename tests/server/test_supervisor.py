@@ -81,6 +81,7 @@ def test_number_of_workers_from_the_environment_file(tmp_path: Path) -> None:
         ("supervised:nothing", {}, 'Error loading ASGI app. Attribute "nothing" not found in module "supervised".'),
         ("supervised:app", {"FAIL_FILE": __file__}, "Application startup failed. Exiting."),
         ("supervised:app", {"EXIT_AT_IMPORT": "7"}, ""),
+        ("supervised:app", {"EXIT_AT_IMPORT": "0"}, "has ended by itself before it was ready"),
     ],
 )
 def test_workers_that_cannot_start_end_the_supervisor(app: str, env: dict[str, str], said: str) -> None:

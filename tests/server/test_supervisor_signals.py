@@ -152,13 +152,16 @@ def test_another_restart_overtakes_one_that_does_not_get_on(tmp_path: Path) -> N
 
 def test_a_restart_may_change_the_number_of_workers(tmp_path: Path) -> None:
     env_file = tmp_path / "env"
-    env_file.write_text("WEB_CONCURRENCY=2\n")
+    env_file.write_text("WEB_CONCURRENCY=2\nGENERATION=first\n")
     with supervised("--env-file", str(env_file), workers=None) as running:
         running.wait_for_workers(2)
-        env_file.write_text("WEB_CONCURRENCY=3\n")
+        env_file.write_text("WEB_CONCURRENCY=3\nGENERATION=second\n")
         running.server.send_signal(signal.SIGHUP)
         running.server.wait_for("Finished server process", 2)
         running.wait_for_workers(5)
+        # The one that was not there before, too.
+        environments = [Path(f"/proc/{pid}/environ").read_text() for pid in running.started[2:]]
+        assert all("GENERATION=second" in environment for environment in environments)
         env_file.write_text("WEB_CONCURRENCY=1\n")
         running.server.send_signal(signal.SIGHUP)
         running.server.wait_for("Finished server process", 5)

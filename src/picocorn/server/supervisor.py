@@ -158,7 +158,11 @@ class Supervisor:
         worker.ready_at = now
         worker.ready_by = None
         worker.heart.beat(now)
+        count = self._pool.generation.config.workers
         self._restart.became_ready(worker, slot, now)
+        if self._pool.generation.config.workers != count and not self._is_stopping:
+            # Not at the SIGHUP: additional workers would have been started with what was read before it.
+            self._resize(self._pool.generation.config.workers or 1)
         if self._stop_at is not None:
             worker.channel.send(DRAIN)
         slot.was_up = True
@@ -214,7 +218,10 @@ class Supervisor:
             self._restart.failed(slot, worker, "failed to start")
             return
         slot.worker = None
-        if not self._was_up and not slot.was_up and code > 0:
+        if not self._was_up and not slot.was_up and code >= 0:
+            if code == 0:
+                # Nothing of ours does that.
+                logger.error("Child process [%d] has ended by itself before it was ready, as what it imports can do.", worker.pid)
             logger.error("Child process [%d] failed to start, stopping the parent process.", worker.pid)
             self._exit_code = STARTUP_FAILURE
             self._stop()
@@ -287,8 +294,6 @@ class Supervisor:
         for name in generation.fixed_differences(self._pool.generation):
             logger.warning("A new value of '%s' takes effect when the server is started anew.", name)
         self._restart.replace_all(generation)
-        if generation.config.workers != self._pool.generation.config.workers:
-            self._resize(generation.config.workers or 1)
 
     def _on_sigttin(self) -> None:
         logger.info("Received SIGTTIN, increasing the number of processes.")
