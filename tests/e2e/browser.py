@@ -109,14 +109,14 @@ class Browser:
 
 
 @contextlib.contextmanager
-def chromium(folder: Path) -> Iterator[Browser]:
+def chromium(folder: Path, *options: str) -> Iterator[Browser]:
     """A headless Chromium whose profile lives in `folder`; ended with the block."""
     path = find_chromium()
     assert path is not None, "no Chromium"
     # Chromium writes it once it listens: port and path.
     told = folder / "profile" / "DevToolsActivePort"
     with (folder / "log").open("wb") as log:
-        command = [path, *OPTIONS, f"--user-data-dir={folder / 'profile'}", "about:blank"]
+        command = [path, *OPTIONS, *options, f"--user-data-dir={folder / 'profile'}", "about:blank"]
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "HOME": str(folder)})
     try:
         until_true(
