@@ -27,6 +27,8 @@ SEND_SECONDS = 2.0
 
 #: (descriptor, name) of what was passed to this process, once `take_over` has looked.
 _taken: list[tuple[int, str]] = []
+#: LISTEN_PID, as that found it: "" if it was not set
+_meant_for = ""
 
 
 def _passed(environment: Mapping[str, str]) -> list[tuple[int, str]]:
@@ -44,7 +46,9 @@ def _passed(environment: Mapping[str, str]) -> list[tuple[int, str]]:
 
 def take_over() -> None:
     """Take note of the descriptors, and see to it that no other process does: variables gone, descriptors not inherited."""
+    global _meant_for
     passed = _passed(os.environ)
+    _meant_for = os.environ.get("LISTEN_PID", "") or _meant_for
     for name in _LISTEN_VARIABLES:
         os.environ.pop(name, None)
     for descriptor, _name in passed:
@@ -61,10 +65,9 @@ def has_sockets() -> bool:
 
 def passed_sockets(name: str = "") -> list[int]:
     """The descriptors passed to this process, only those called `name` unless that is "". Raises OSError if there are none."""
-    pid = os.environ.get("LISTEN_PID", "")
     take_over()
     if not _taken:
-        meant = f"LISTEN_PID means process {pid}, this is {os.getpid()}" if pid else "LISTEN_FDS is not set"
+        meant = f"LISTEN_PID means process {_meant_for}, this is {os.getpid()}" if _meant_for else "LISTEN_FDS is not set"
         raise OSError(f"no sockets were passed by systemd: {meant}")
     found = [descriptor for descriptor, called in _taken if not name or called == name]
     if not found:
