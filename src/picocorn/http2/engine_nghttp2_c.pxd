@@ -8,15 +8,16 @@ from .heads_c cimport HeadBuilder
 from .nghttp2 cimport (
     NGHTTP2_DATA, NGHTTP2_ERR_CALLBACK_FAILURE, NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_NONE, NGHTTP2_GOAWAY,
     NGHTTP2_HCAT_REQUEST, NGHTTP2_HEADERS, NGHTTP2_PRIORITY_UPDATE, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, nghttp2_extpri,
-    nghttp2_frame, nghttp2_option, nghttp2_option_new, nghttp2_option_set_builtin_recv_extension_type,
+    nghttp2_frame, nghttp2_frame_hd, nghttp2_option, nghttp2_option_new, nghttp2_option_set_builtin_recv_extension_type,
     nghttp2_option_set_max_send_header_block_length, nghttp2_option_set_no_auto_window_update,
     nghttp2_option_set_no_closed_streams, nghttp2_option_set_no_http_messaging, nghttp2_rcbuf, nghttp2_rcbuf_decref,
     nghttp2_rcbuf_get_buf, nghttp2_rcbuf_incref, nghttp2_session, nghttp2_session_callbacks, nghttp2_session_callbacks_new,
-    nghttp2_session_callbacks_set_on_begin_headers_callback, nghttp2_session_callbacks_set_on_data_chunk_recv_callback,
-    nghttp2_session_callbacks_set_on_frame_recv_callback, nghttp2_session_callbacks_set_on_header_callback2,
-    nghttp2_session_change_extpri_stream_priority, nghttp2_session_consume, nghttp2_session_mem_recv, nghttp2_session_mem_send,
-    nghttp2_session_server_new2, nghttp2_session_set_local_window_size, nghttp2_session_want_write, nghttp2_settings_entry,
-    nghttp2_submit_rst_stream, nghttp2_submit_settings, nghttp2_vec,
+    nghttp2_session_callbacks_set_on_begin_frame_callback, nghttp2_session_callbacks_set_on_begin_headers_callback,
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback, nghttp2_session_callbacks_set_on_frame_recv_callback,
+    nghttp2_session_callbacks_set_on_header_callback2, nghttp2_session_change_extpri_stream_priority, nghttp2_session_consume,
+    nghttp2_session_get_stream_user_data, nghttp2_session_mem_recv, nghttp2_session_mem_send, nghttp2_session_server_new2,
+    nghttp2_session_set_local_window_size, nghttp2_session_want_write, nghttp2_settings_entry, nghttp2_submit_rst_stream,
+    nghttp2_submit_settings, nghttp2_vec,
 )
 from .nghttp2_responses_c cimport NGHTTP2Responses
 from .nghttp2_streams_c cimport Stream
@@ -34,6 +35,7 @@ cdef struct KnownField:
 cdef class NGHTTP2Engine(NGHTTP2Responses):
     cdef HeadBuilder _builder
     cdef KnownField *_known
+    cdef int32_t _highest
 
     cdef int _begin_section(self, const nghttp2_frame *frame) except -1
     cdef int _take_field(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value) except -1

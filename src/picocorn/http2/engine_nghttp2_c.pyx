@@ -55,6 +55,22 @@ cdef uint32_t PROTOCOL_ERROR = _PROTOCOL_ERROR
 
 # -- the library's callbacks -------------------------------------------------------------------------------------------
 
+cdef int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *header, void *user_data) noexcept:
+    cdef NGHTTP2Engine engine = <NGHTTP2Engine> user_data
+    if header.type != NGHTTP2_HEADERS or not header.stream_id & 1:
+        return 0
+    if header.stream_id > engine._highest:
+        engine._highest = header.stream_id
+        return 0
+    if engine._leaving or nghttp2_session_get_stream_user_data(session, header.stream_id) != NULL:
+        return 0
+    if engine._was_reset(header.stream_id):
+        return 0
+    # RFC 9113 5.1.1. The library ignores it, for fear of what was under way to a stream that had been reset.
+    engine._failed_verdict = "STREAM_CLOSED"
+    return NGHTTP2_ERR_CALLBACK_FAILURE
+
+
 cdef int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data) noexcept:
     cdef NGHTTP2Engine engine = <NGHTTP2Engine> user_data
     try:
@@ -104,6 +120,7 @@ cdef int _prepare() except -1:
     # For ever: sessions copy them when they are made.
     if nghttp2_session_callbacks_new(&_callbacks) != 0 or nghttp2_option_new(&_option) != 0:
         raise MemoryError
+    nghttp2_session_callbacks_set_on_begin_frame_callback(_callbacks, on_begin_frame)
     nghttp2_session_callbacks_set_on_begin_headers_callback(_callbacks, on_begin_headers)
     nghttp2_session_callbacks_set_on_header_callback2(_callbacks, on_header)
     nghttp2_session_callbacks_set_on_frame_recv_callback(_callbacks, on_frame_recv)
@@ -326,6 +343,7 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
             self._total_bytes -= stream.queued_bytes
             stream.drop()
         check(nghttp2_submit_rst_stream(self._session, NGHTTP2_FLAG_NONE, stream_id, error_code))
+        self._remember_reset(stream_id)
         if self._floods.reset():
             return 0
         self._failed_verdict = self._floods.verdict

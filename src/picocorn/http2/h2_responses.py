@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from ..base.native import NATIVE, half_built
 
 if TYPE_CHECKING or not NATIVE:
-    from .h2_responses_py import H2Responses, H2Stream
+    from .h2_responses_py import H2Responses
 else:
     try:
-        from .h2_responses_c import H2Responses, H2Stream
+        from .h2_responses_c import H2Responses
     except ImportError as error:
         raise half_built(__name__) from error
 
-__all__ = ["H2Responses", "H2Stream"]
+__all__ = ["H2Responses"]

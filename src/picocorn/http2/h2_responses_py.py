@@ -17,7 +17,7 @@ from .floods_py import Floods
 from .frames_py import frame, uint32
 from .session_py import HTTP2Session, SessionHandler
 
-__all__ = ["H2Responses", "H2Stream"]
+__all__ = ["H2Responses"]
 
 #: So many streams that we have reset are remembered: what was under way to them is ignored.
 REMEMBERED_RESETS = 256

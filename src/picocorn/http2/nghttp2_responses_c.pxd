@@ -23,6 +23,9 @@ from .nghttp2_streams_c cimport Stream
 from .session_c cimport HTTP2Session, SessionHandler
 
 
+cdef enum:
+    REMEMBERED_RESETS = 64
+
 cdef int set_response_callbacks(nghttp2_session_callbacks *callbacks) noexcept
 
 
@@ -41,6 +44,8 @@ cdef class NGHTTP2Responses(HTTP2Session):
     cdef bint _ended
     cdef bint _leaving
     cdef bint _peer_leaving
+    cdef int32_t _resets[REMEMBERED_RESETS]
+    cdef int _next_reset
 
     # why it ends
     cdef object _failure
@@ -59,6 +64,8 @@ cdef class NGHTTP2Responses(HTTP2Session):
     cdef int _remove_stream(self, Stream stream) except -1
     cdef Stream _stream(self, int32_t stream_id)
     cdef Stream _open_for_sending(self, int32_t stream_id)
+    cdef int _remember_reset(self, int32_t stream_id) noexcept
+    cdef bint _was_reset(self, int32_t stream_id) noexcept
     cdef int _stream_closed(self, int32_t stream_id, uint32_t error_code) except -1
 
     # what goes out

@@ -198,7 +198,21 @@ cdef class NGHTTP2Responses(HTTP2Session):
         self._total_bytes -= stream.queued_bytes
         stream.drop()
         check(nghttp2_submit_rst_stream(self._session, NGHTTP2_FLAG_NONE, stream_id, error_code))
+        self._remember_reset(stream_id)
         return None
+
+    cdef int _remember_reset(self, int32_t stream_id) noexcept:
+        """What was under way to it is no error."""
+        self._resets[self._next_reset] = stream_id
+        self._next_reset = (self._next_reset + 1) % REMEMBERED_RESETS
+        return 0
+
+    cdef bint _was_reset(self, int32_t stream_id) noexcept:
+        cdef int i
+        for i in range(REMEMBERED_RESETS):
+            if self._resets[i] == stream_id:
+                return True
+        return False
 
     cpdef object stop_upload(self, int stream_id):
         """See HTTP2Session."""
@@ -491,6 +505,7 @@ cdef class NGHTTP2Responses(HTTP2Session):
                     stream.local_done = True
                     if stream.stop_upload and not stream.remote_done:
                         check(nghttp2_submit_rst_stream(self._session, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NO_ERROR))
+                        self._remember_reset(frame.hd.stream_id)
         elif frame.hd.type == NGHTTP2_GOAWAY and frame.goaway.error_code != NO_ERROR:
             if self._own_goaways:
                 self._own_goaways -= 1
