@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import ConfigError
+from .binding import addresses_of
 
 if TYPE_CHECKING:
     from .config import Config
@@ -30,8 +31,8 @@ def settle_tls(config: Config) -> None:
     for flag, value in (("--hsts", config.hsts), ("--redirect-http", config.redirect_http)):
         if value is not None and not config.is_ssl:
             raise ConfigError(f"Invalid value for '{flag}': it needs --ssl-certfile.")
-    if config.redirect_http is not None and config.redirect_http == config.port and not config.bind:
-        raise ConfigError(f"Invalid value for '--redirect-http': {config.port} is the port of https.")
+    if any(address.kind == "tcp" and address.port == config.redirect_http for address in addresses_of(config)):
+        raise ConfigError(f"Invalid value for '--redirect-http': {config.redirect_http} is the port of https.")
     if config.ssl_cert_reqs not in (0, 1, 2):
         raise ConfigError(f"Invalid value for '--ssl-cert-reqs': {config.ssl_cert_reqs} is none of 0, 1 and 2.")
     if config.ssl_cert_reqs and not config.ssl_ca_certs and config.ssl_context_factory is None:
