@@ -73,6 +73,8 @@ def test_good_values(name: str, value: Any, result: Any) -> None:
         ("port", "8000", "Invalid value for '--port': '8000' is not a number."),
         ("port", True, "Invalid value for '--port': True is not a number."),
         ("timeout_keep_alive", float("nan"), "Invalid value for '--timeout-keep-alive': nan is less than 0."),
+        # Python has it, and what waits for something to be over has not.
+        ("timeout_graceful_shutdown", float("inf"), "Invalid value for '--timeout-graceful-shutdown': inf is not finite."),
         ("limit_concurrency", 0, "Invalid value for '--limit-concurrency': 0 is less than 1."),
         ("limit_request_head", "1x", "Invalid value for '--limit-request-head': '1x' is not a size such as 65536, 64k or 1m."),
         ("lifespan", "maybe", "Invalid value for '--lifespan': 'maybe' is not one of auto, on, off."),

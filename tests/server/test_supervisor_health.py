@@ -136,6 +136,14 @@ def test_a_limit_of_workers_asks_for_a_supervisor() -> None:
         assert running.ask()[0] != running.pid
 
 
+def test_times_may_be_longer_than_the_system_waits_for() -> None:
+    """epoll_wait(2) takes milliseconds as an int: 24 days."""
+    with supervised("--timeout-worker-healthcheck", "0", "--timeout-worker-hung", "9999999", workers=1) as running:
+        running.wait_for_workers(1)
+        running.ask()
+        assert running.server.stop() == 0
+
+
 def as_process_one() -> tuple[str, ...]:
     """How to run a command as process 1, if we may."""
     command = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")

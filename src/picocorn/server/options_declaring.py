@@ -6,6 +6,7 @@ Knows neither asyncio nor click, as all the files of options.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 __all__ = [
@@ -149,6 +150,8 @@ def check_value(details: Option, value: Any) -> Any:
         numbers = (int, float) if details.kind == "seconds" else (int,)
         if not isinstance(value, numbers) or isinstance(value, bool):
             raise ValueError(f"{value!r} is not a number.")
+        if value == math.inf:
+            raise ValueError(f"{value!r} is not finite.")
         if value != value or (details.minimum is not None and value < details.minimum):
             raise ValueError(f"{_shown(details, value)} is less than {_shown(details, details.minimum)}.")
         if details.maximum is not None and value > details.maximum:

@@ -41,6 +41,8 @@ logger = logging.getLogger("picocorn.error")
 QUIT_SECONDS = 2.0
 #: How much later than planned the loop goes on when this process has been stopped, and the workers most likely with it.
 STOPPED_SECONDS = 1.0
+#: The system does not wait for longer than 24 days, and says that it is asked for too much.
+LONGEST_PAUSE_SECONDS = 86400.0
 
 
 class Supervisor:
@@ -122,7 +124,7 @@ class Supervisor:
         """Until the next thing has to be done that nobody will tell us about; None: somebody will."""
         due = self._pool.due_at()
         due += [at for at in (self._service.beat_at, None if self._is_stopping else self._stop_at) if at is not None]
-        return max(min(due) - now, 0.0) if due else None
+        return min(max(min(due) - now, 0.0), LONGEST_PAUSE_SECONDS) if due else None
 
     def _resize(self, count: int) -> None:
         """Have `count` slots. Workers of slots that are no more wind up."""
