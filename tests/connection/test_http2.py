@@ -11,6 +11,7 @@ import pytest
 from connection.applications import Held, body, echo, hello, request, start
 from connection.http2_peer import HTTP2Peer, context_of
 from picocorn.base.limits import HTTP2Limits
+from picocorn.connection.lingering import LINGER_SECONDS
 from picocorn.http2.codes import CONNECTION_PREFACE
 
 TE = (b"te", b"trailers")
@@ -187,6 +188,31 @@ def test_the_transport_holds_back_too(bench: Any) -> None:
         peer.transport.stuck = False
         peer.transport.abort()
         await bench.settle()
+
+
+def test_a_head_that_is_answered_for_ever_ends(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        gate = asyncio.Event()
+
+        async def events(scope: Any, receive: Any, send: Any) -> None:
+            await send(start())
+            while True:
+                await send(body(b"data: x\n\n", True))
+                gate.clear()
+                await gate.wait()
+
+        peer = HTTP2Peer(bench, events)
+        response = await peer.response(peer.get(method=b"HEAD"))
+        assert (response.status, response.ended) == (200, True)
+        gate.set()
+        await bench.settle()
+        assert bench.state.tasks
+        await peer.advance(LINGER_SECONDS + 1)
+        gate.set()
+        await bench.settle()
+        assert not bench.state.tasks
+        assert not peer.connection.protocol.abandoned_tasks
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])

@@ -8,6 +8,7 @@ from .stream_c cimport StreamConnection
 cdef class StreamHost(StreamConnection):
     cdef readonly HTTP2Session session
     cdef readonly dict streams
+    cdef readonly set unheard
     cdef public Py_ssize_t abandoned_tasks
     cdef readonly bint is_plain
 

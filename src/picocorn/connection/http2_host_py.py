@@ -19,7 +19,7 @@ __all__ = ["StreamHost"]
 class StreamHost(StreamConnection):
     """A connection with streams. Application code runs inside none of these methods."""
 
-    __slots__ = ("abandoned_tasks", "is_plain", "session", "streams")
+    __slots__ = ("abandoned_tasks", "is_plain", "session", "streams", "unheard")
 
     def __init__(self, context: ConnectionContext, handler: SessionHandler) -> None:
         StreamConnection.__init__(self, context)
@@ -27,6 +27,8 @@ class StreamHost(StreamConnection):
         self.session: HTTP2Session = context.new_http2_session(handler, context.http2_limits)
         #: open streams by their numbers: HTTP2Stream
         self.streams: dict[int, Any] = {}
+        #: streams that are over, and whose applications go on giving content to a HEAD
+        self.unheard: set[Any] = set()
         #: calls of the application that still run, though their streams have been reset
         self.abandoned_tasks = 0
         #: no task factory stands in the loop; see TaskStarter

@@ -155,12 +155,16 @@ class HTTP2Protocol(StreamHost):
         if self._closing:
             self._linger(len(data))
             return
+        broken: HTTP2Error | None = None
         try:
             self.session.receive(data, self._context.loop.time())
         except HTTP2Error as error:
-            self._fail(error)
-        else:
+            broken = error
+        # Behind the handler: errors of applications that are told now shall not seem to come from this one.
+        if broken is None:
             self._turn()
+        else:
+            self._fail(broken)
 
     def eof_received(self) -> bool:
         """The client has closed its side, and with it its windows: HTTP/2 needs both directions."""
@@ -383,7 +387,7 @@ class HTTP2Protocol(StreamHost):
         self._lose_all()
 
     def _lose_all(self) -> None:
-        streams = list(self.streams.values())
+        streams = [*self.streams.values(), *self.unheard]
         self.streams = {}
         self._ready = []
         for stream in streams:

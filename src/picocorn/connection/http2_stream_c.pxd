@@ -45,6 +45,7 @@ cdef class HTTP2Stream(StreamOutput):
     cpdef object take_data(self, bytes data)
     cpdef object take_end(self)
     cpdef bint take_drained(self) except -1
+    @cython.locals(cycle=HTTPCycle)
     cpdef bint take_closed(self) except -1
 
     # from the connection, outside of everything

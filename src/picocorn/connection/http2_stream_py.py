@@ -120,14 +120,21 @@ class HTTP2Stream(StreamOutput):
 
     def take_closed(self) -> bool:
         """The session has forgotten the stream. Returns whether `go_on` is due for that."""
-        self.closed = True
-        if self._begun and (self.response_complete or self._nothing_follows) and self._socket is None:
+        cycle = self._cycle
+        if self.response_complete and self._socket is None and (cycle is None or cycle.has_message()):
             # Answered: what the application has left to do is its own affair.
             self._end_all()
             return False
         if self._running:
             self._abandoned = True
             self._host.abandoned_tasks += 1
+        if self._nothing_follows and not self.response_complete:
+            # Its application is still giving us content that a HEAD has not. Whoever does that for ever will be told.
+            self.arm(LINGER, LINGER_SECONDS)
+            self._host.unheard.add(self)
+            self.closed = True
+            return False
+        self.closed = True
         return True
 
     # -- from the connection, outside of everything
@@ -163,7 +170,7 @@ class HTTP2Stream(StreamOutput):
         self._end_all()
         if socket is not None:
             socket.lost()
-        elif cycle is not None and not self.response_complete:
+        elif cycle is not None:
             cycle.disconnect()
 
     def shutdown(self, at_once: bool) -> None:
@@ -176,6 +183,8 @@ class HTTP2Stream(StreamOutput):
         # It and its cycle or session know each other.
         self._cycle = None
         self._socket = None
+        if self._nothing_follows:
+            self._host.unheard.discard(self)
         self._end_output()
 
     # -- the request
@@ -333,6 +342,7 @@ class HTTP2Stream(StreamOutput):
         if self._abandoned:
             self._abandoned = False
             self._host.abandoned_tasks -= 1
+            self._end_all()
 
     # -- Carrier: called by the session of a WebSocket
 
@@ -401,9 +411,11 @@ class HTTP2Stream(StreamOutput):
         kind = self._deadline_kind
         socket = self._socket
         self._deadline_kind = NO_DEADLINE
-        if kind == NO_DEADLINE or self.closed:
+        if kind == NO_DEADLINE:
             return
-        if kind == REQUEST_BODY:
+        if self.closed:
+            self.lose()
+        elif kind == REQUEST_BODY:
             # RFC 9110 15.5.9.
             self._refuse(408, "The request did not arrive in time.")
         elif kind == LINGER:
