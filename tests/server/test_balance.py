@@ -13,7 +13,7 @@ import pytest
 from picocorn.base.errors import ConfigError
 from picocorn.base.native import NATIVE
 from picocorn.server import balance
-from picocorn.server.balance import REUSEPORT, SHARED, Sockets
+from picocorn.server.balance import REUSEPORT, SHARED, Sockets, files_of
 from picocorn.server.config import Config
 
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="SO_REUSEPORT that balances")
@@ -151,3 +151,16 @@ def test_the_file_of_a_unix_socket(opened: list[Sockets], tmp_path: Path) -> Non
     second.close()
     assert not path.exists()
     second.close()
+
+
+def test_a_file_that_somebody_else_is_removing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers whose supervisor is gone look after it all at once."""
+    path = tmp_path / "sock"
+    config = Config("module:app", uds=str(path), log_config=None)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.bind(str(path))
+        assert [file.path for file in files_of(config, [sock])] == [str(path)]
+        path.unlink()
+        # It was there a moment ago.
+        monkeypatch.setattr("os.path.exists", lambda path: True)
+        assert files_of(config, [sock]) == []

@@ -6,6 +6,7 @@ its replacement. Knows sockets and the options that lead to them; no process.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -139,4 +140,9 @@ def files_of(config: Config, group: Sequence[socket.socket]) -> list[UnixSocketF
     """The files of Unix sockets that we bind to by our options: not of those that somebody else has passed to us."""
     ours = {address.path for address in addresses_of(config) if address.kind == "unix"}
     paths = [sock.getsockname() for sock in group if sock.family == getattr(socket, "AF_UNIX", None)]
-    return [UnixSocketFile(path) for path in paths if path in ours and os.path.exists(path)]
+    found = []
+    for path in paths:
+        # Others of us remove it when they end.
+        with contextlib.suppress(OSError):
+            found += [UnixSocketFile(path)] if path in ours else []
+    return found

@@ -102,6 +102,8 @@ class WorkerPool:
     def fill(self, slot: Slot) -> None:
         """Start the worker of an empty slot."""
         slot.start_at = None
+        # That was about the one that is gone.
+        slot.must_be_replaced = False
         slot.worker = self.start(slot, self.generation)
         if slot.worker is None:
             slot.start_at = time.monotonic() + slot.crashes.crashed(0) + MARGIN_SECONDS

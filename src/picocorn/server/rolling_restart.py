@@ -54,16 +54,27 @@ class RollingRestart:
                 self._pool.ending.append(slot.replacement)
                 slot.replacement = None
             slot.is_restarting = True
-        self.add(self._pool.slots)
+        self._enqueue(self._pool.slots)
 
     def add(self, slots: Iterable[Slot]) -> None:
-        """Have the workers of `slots` replaced when it is their turn."""
+        """Have the workers of `slots` replaced when it is their turn, whatever becomes of a restart of all."""
+        slots = list(slots)
+        for slot in slots:
+            slot.must_be_replaced = True
+        self._enqueue(slots)
+
+    def _enqueue(self, slots: Iterable[Slot]) -> None:
         self._queue += [slot for slot in slots if slot not in self._queue]
 
     def add_worker(self, slot: Slot, worker: WorkerProcess | None) -> None:
-        """Have `worker` replaced when it is its turn, if it still stands in `slot` and nobody is about to take its place."""
-        if worker is slot.worker and slot in self._pool.slots and slot.replacement is None:
+        """Have `worker` replaced when it is its turn, if it still stands in `slot`."""
+        if worker is not slot.worker or slot not in self._pool.slots:
+            return
+        if slot.replacement is None:
             self.add([slot])
+        else:
+            # Somebody is about to take its place, if all goes well.
+            slot.must_be_replaced = True
 
     def clear(self) -> None:
         """Replace nobody whose replacement has not been started."""
@@ -75,7 +86,7 @@ class RollingRestart:
         for slot in self._pool.slots:
             if slot.is_restarting:
                 slot.is_restarting = False
-                if slot in self._queue:
+                if slot in self._queue and not slot.must_be_replaced:
                     self._queue.remove(slot)
 
     # -- one after the other
@@ -109,7 +120,7 @@ class RollingRestart:
             self._pool.generation, self._next_generation = worker.generation, None
         if worker is slot.replacement:
             old, slot.worker, slot.replacement = slot.worker, worker, None
-            slot.is_restarting = False
+            slot.is_restarting = slot.must_be_replaced = False
             if old is not None:
                 self._leaver = old
                 self._pool.retire(old)
@@ -131,8 +142,8 @@ class RollingRestart:
         wait = slot.crashes.crashed(0)
         if slot.worker is None:
             slot.start_at = now + wait
-        elif not slot.is_restarting:
-            # This one has reached a limit, and still has.
+        elif slot.must_be_replaced:
+            # It still has to be.
             slot.replace_at = now + max(wait, RETRY_SECONDS)
         if slot.is_restarting:
             self.abort()

@@ -28,6 +28,8 @@ class Slot:
         self.replace_at: float | None = None
         #: the worker is to be replaced because all are
         self.is_restarting = False
+        #: the worker is to be replaced in any case: it has reached a limit, or lacks a socket
+        self.must_be_replaced = False
 
     def workers(self) -> Iterator[WorkerProcess]:
         """Who is there."""
