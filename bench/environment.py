@@ -26,11 +26,13 @@ PARTS = ("src", "csrc", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md"
 PRODUCTS = ("*.so", "*.pyd", "*.html", "__pycache__", "*.egg-info", "build")
 
 GENERATOR = "websocket_load"
+HANDSHAKES = "tls_load"
 #: what is written in C here -> its sources
 PROGRAMS = {
     "floor": ("floor.c",),
     "websocket_floor": ("websocket_floor.c",),
     GENERATOR: ("websocket_load.c", "websocket_link.c"),
+    HANDSHAKES: ("tls_load.c",),
 }
 
 _ASK = """
@@ -191,16 +193,25 @@ def compile_generator(folder: Path = FOLDER, options: tuple[str, ...] = ()) -> t
     return (target, None) if error is None else compile_program(GENERATOR, folder, options)
 
 
+def compile_handshakes(folder: Path = FOLDER, options: tuple[str, ...] = ()) -> tuple[Path, str | None]:
+    """Compile the generator of TLS handshakes, where OpenSSL is there to compile with."""
+    return compile_program(HANDSHAKES, folder, (*options, "-lssl", "-lcrypto"))
+
+
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
     wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split("[")[0].strip()
+    tools = {}
+    if shutil.which("h2load"):
+        tools["h2load"] = subprocess.run(["h2load", "--version"], capture_output=True, text=True, check=False).stdout.strip()
     return {
         "cpu": cpu[1] if cpu else platform.machine(),
         "cores": os.cpu_count(),
         "system": platform.system(),
         "kernel": platform.release(),
         "wrk": wrk,
+        **tools,
     }
 
 

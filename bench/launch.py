@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import peers
+import tls_certificate
 from environment import FOLDER, Environment, compile_program, find_pythons
 from failure import BenchFailure
 from peers import FLOOR, FRAMEWORKS, NEWEST, OLDEST, TWO_WORKERS, Peer
@@ -93,13 +94,16 @@ class Stable:
         folder = self.environments[peer.python].bin if peer.python in self.environments else Path()
         floors = {"floor": self.floor, "websocket_floor": self.websocket_floor}
         places = {"bin": folder, "python": folder / "python", "bench": BENCH, "app": app, "port": port, **floors}
+        if "{certificate}" in command:
+            pair = tls_certificate.pair(self.folder)
+            places |= {"certificate": pair.certificate, "key": pair.key}
         return [word.format(**places) for word in command.split()]
 
     def start(self, peer: Peer, way: str, app: str) -> Server:
         """Start `peer`, and do not wait for it; raise BenchFailure when it cannot be started so."""
         port = free_port()
         command = self.command(peer, way, app, port)
-        log = self.folder / (f"{peer.name} {way}".replace(" ", "-") + ".log")
+        log = self.folder / (f"{peer.name} {way}".replace(" ", "-").replace("/", "-") + ".log")
         env = {"PYTHONPATH": str(APPS), "PICOCORN_BENCH_FILE": str(self.folder / "file")}
         core = None if way == TWO_WORKERS else self.server_core
         return Server(command, port, core=core, log=log, folder=APPS, env=env)

@@ -5,6 +5,7 @@ python bench/load.py --full                     every server and every workload,
 python bench/load.py --full --resume            goes on where that run was ended
 python bench/load.py --servers picocorn uvicorn --workloads raw fastapi --name mine
 python bench/load.py --websocket                every server that speaks WebSocket, into bench/results/websocket.json and .md
+python bench/load.py --http2                    every server that speaks HTTP/2 or TLS, into bench/results/http2.json and .md
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from environment import commit, fingerprint, machine
 from launch import Stable
 from peers import BY_NAME, FLOOR, NEWEST, PEERS, Peer
 from report import detailed
-from workloads import IDLE, NAMES, SPECIAL_TITLES, STARTUP, WEBSOCKET_IDLE, WEBSOCKET_NAMES
+from workloads import HTTP2_NAMES, IDLE, NAMES, SPECIAL_TITLES, STARTUP, WEBSOCKET_IDLE, WEBSOCKET_NAMES
 
 TOOLS = {"wrk": "wrk", "taskset": "util-linux", "setpriv": "util-linux"}
+#: what the rows of HTTP/2 and TLS need beside them
+HTTP2_TOOLS = {"h2load": "nghttp2-client", "curl": "curl", "openssl": "openssl"}
 QUICK_SERVERS = ("picocorn", "uvicorn", "granian", "peregrine", "weft", "h2corn", "fastpysgi")
 TITLES = {**{name: workload.title for name, workload in workloads.BY_NAME.items()}, **SPECIAL_TITLES}
 
@@ -41,7 +44,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="all servers and all workloads, about 30 minutes")
     parser.add_argument("--websocket", action="store_true", help="all servers and all workloads of WebSockets")
-    parser.add_argument("--name", help="of the results (full, websocket or quick)")
+    parser.add_argument("--http2", action="store_true", help="all servers and all workloads of HTTP/2 and TLS")
+    parser.add_argument("--name", help="of the results (full, websocket, http2 or quick)")
     parser.add_argument("--resume", action="store_true", help="keep the rows that are stored, measure the others")
     parser.add_argument("--servers", nargs="+", choices=list(BY_NAME), metavar="SERVER", help=", ".join(BY_NAME))
     parser.add_argument("--workloads", nargs="+", choices=NAMES, metavar="WORKLOAD", help=", ".join(NAMES))
@@ -54,10 +58,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--no-install", action="store_true", help="measure what is installed, also an older picocorn")
     options = parser.parse_args(arguments)
     quick = [name for name, workload in workloads.BY_NAME.items() if workload.quick]
-    everyone = options.full or options.websocket
-    options.name = options.name or ("full" if options.full else "websocket" if options.websocket else "quick")
+    families = {"full": NAMES, "websocket": WEBSOCKET_NAMES, "http2": HTTP2_NAMES}
+    family = next((name for name in families if getattr(options, name)), None)
+    everyone = family is not None
+    options.name = options.name or family or "quick"
     options.servers = options.servers or list(BY_NAME if everyone else QUICK_SERVERS)
-    options.workloads = options.workloads or list(NAMES if options.full else WEBSOCKET_NAMES if options.websocket else quick)
+    options.workloads = options.workloads or list(families[family] if family else quick)
     if options.rounds is None:
         options.rounds = 3 if everyone else 2
     return options
@@ -65,8 +71,10 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def entrants(name: str, servers: list[str]) -> list[Peer]:
     """Those of `servers` that take part in the workload called `name`."""
-    is_websocket = name in WEBSOCKET_NAMES
     known = [BY_NAME[server] for server in servers]
+    if name in HTTP2_NAMES:
+        return [peer for peer in known if peer.speaks_http2]
+    is_websocket = name in WEBSOCKET_NAMES
     wanted = [peer for peer in known if (peer.speaks_websocket if is_websocket else not peer.only_websocket)]
     if name == STARTUP:
         # These two are the same command and the same package once more.
@@ -97,7 +105,8 @@ def check_tools(options: argparse.Namespace) -> None:
     """End with a line when the machine cannot run the suite."""
     if sys.platform != "linux":
         raise SystemExit("bench: needs Linux: CPU time is read from /proc")
-    for tool, package in TOOLS.items():
+    tools = TOOLS | (HTTP2_TOOLS if not set(HTTP2_NAMES).isdisjoint(options.workloads) else {})
+    for tool, package in tools.items():
         if shutil.which(tool) is None:
             raise SystemExit(f"bench: {tool} is not installed (on Debian: apt-get install {package})")
     cores = os.sched_getaffinity(0)
@@ -135,7 +144,9 @@ def main() -> None:
     # A polite kill ends the servers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended; --resume goes on"))
     stable = Stable(options.server_core)
-    stable.prepare([BY_NAME[name] for name in options.servers], install=not options.no_install, upgrade=options.upgrade)
+    # Who has no row needs no environment.
+    taking_part = {peer.name: peer for name in options.workloads for peer in entrants(name, options.servers)}
+    stable.prepare(list(taking_part.values()), install=not options.no_install, upgrade=options.upgrade)
     for server, reason in stable.missing.items():
         say(f"{server}: {reason}")
     path = store.FOLDER / f"{options.name}.json"

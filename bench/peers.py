@@ -22,6 +22,13 @@ WEBSOCKET = "WebSocket"
 #: the same, and permessage-deflate for whoever offers it
 DEFLATE = "permessage-deflate"
 
+#: as quiet, in HTTP/2 and cleartext, to clients that know it beforehand
+HTTP2 = "HTTP/2"
+#: as quiet, in HTTP/2 over TLS
+HTTP2_TLS = "HTTP/2 over TLS"
+#: as quiet, in HTTP/1.1 over TLS
+HTTPS = "HTTPS"
+
 NEWEST = "newest"
 OLDEST = "3.11"
 
@@ -33,7 +40,7 @@ FLOOR = "C floor"
 
 @dataclass(frozen=True)
 class Peer:
-    """One server. In `commands` {bin}, {python}, {bench}, {app} and {port} are filled in."""
+    """One server. In `commands` {bin}, {python}, {bench}, {app}, {port}, {certificate} and {key} are filled in."""
 
     name: str
     #: what pip is asked for, with spaces between; None for picocorn, which comes from this checkout
@@ -69,9 +76,17 @@ class Peer:
         return WEBSOCKET in self.commands or WEBSOCKET in self.notes
 
     @property
+    def speaks_http2(self) -> bool:
+        """The same for rows of HTTP/2 and TLS."""
+        return not {HTTP2, HTTP2_TLS, HTTPS}.isdisjoint({*self.commands, *self.notes})
+
+    @property
     def is_rival(self) -> bool:
         """Whether it counts when the best peer is looked for."""
         return not self.ours and self.python == NEWEST and self.name != FLOOR
+
+
+_UVICORN_TLS = "--ssl-certfile {certificate} --ssl-keyfile {key}"
 
 
 def _uvicorn_like(script: str, quiet: str = "") -> dict[str, str]:
@@ -86,6 +101,7 @@ def _uvicorn_like(script: str, quiet: str = "") -> dict[str, str]:
         IDLE: f"{silent} --timeout-keep-alive 300",
         WEBSOCKET: silent,
         DEFLATE: silent,
+        HTTPS: f"{silent} {_UVICORN_TLS}",
     }
 
 
@@ -97,9 +113,17 @@ def _without(commands: dict[str, str], *ways: str) -> dict[str, str]:
     return {way: command for way, command in commands.items() if way not in ways}
 
 
+def _http2_of_picocorn(quiet: str = "") -> dict[str, str]:
+    """HTTP/2 has no option of its own: it is there in cleartext, and over TLS."""
+    ways = _uvicorn_like("picocorn", quiet)
+    return {HTTP2: ways[QUIET], HTTP2_TLS: ways[HTTPS]}
+
+
 _UVLOOP = "--loop uvloop"
+_UVICORN_HTTP2 = _uvicorn_like("uvicorn", f"{_UVLOOP} --http zttp --http2")[QUIET]
 _GRANIAN_WS = "{bin}/granian --interface asgi --port {port} --http 1 --loop uvloop --runtime-mode st --runtime-threads 1"
 _GRANIAN = f"{_GRANIAN_WS} --no-ws"
+_GRANIAN_HTTP2 = _GRANIAN.replace("--http 1", "--http 2")
 _GRANIAN_ROOM = "--log-level warning --backlog 16384 --backpressure 16384 {app}"
 _GUNICORN = "{bin}/gunicorn {app} -k asgi -b 127.0.0.1:{port} --asgi-loop uvloop --http-parser auto --log-level warning"
 _HYPERCORN = "{bin}/hypercorn {app} -k uvloop -b 127.0.0.1:{port} --log-level warning"
@@ -110,6 +134,9 @@ _FASTPYSGI = "{python} {bench}/fastpysgi_run.py {app} {port}"
 _NO_LOG_BY_DEFAULT = "no access log by default"
 _NO_WEBSOCKET = "has no WebSocket"
 _NO_DEFLATE = "has no permessage-deflate"
+_CERTFILE = "--certfile {certificate} --keyfile {key}"
+_TLS_CERT = "--tls-cert {certificate} --tls-key {key}"
+_GRANIAN_TLS = "--ssl-certificate {certificate} --ssl-keyfile {key}"
 
 PEERS = (
     Peer(
@@ -117,7 +144,7 @@ PEERS = (
         None,
         "picocorn",
         "picocorn",
-        _uvicorn_like("picocorn"),
+        {**_uvicorn_like("picocorn"), **_http2_of_picocorn()},
         version_command="{bin}/picocorn --version",
     ),
     Peer(
@@ -125,7 +152,10 @@ PEERS = (
         None,
         "picocorn",
         "picocorn",
-        _without(_uvicorn_like("picocorn", "--http pure --ws pure"), DEFAULT),
+        {
+            **_without(_uvicorn_like("picocorn", "--http pure --ws pure"), DEFAULT),
+            **_http2_of_picocorn("--http pure"),
+        },
         notes={DEFAULT: "as picocorn: the default is native"},
         rounds=2,
     ),
@@ -137,6 +167,8 @@ PEERS = (
         {
             **_uvicorn_like("uvicorn", f"{_UVLOOP} --http httptools"),
             **_only(_uvicorn_like("uvicorn", f"{_UVLOOP} --http httptools --ws websockets-sansio"), WEBSOCKET, DEFLATE),
+            HTTP2: _UVICORN_HTTP2,
+            HTTP2_TLS: f"{_UVICORN_HTTP2} {_UVICORN_TLS}",
         },
         version_command="{bin}/uvicorn --version",
     ),
@@ -153,7 +185,7 @@ PEERS = (
         "uvicorn[standard]",
         "uvicorn",
         "uvicorn",
-        _without(_uvicorn_like("uvicorn", f"{_UVLOOP} --http h11"), DEFAULT, WEBSOCKET, DEFLATE),
+        _without(_uvicorn_like("uvicorn", f"{_UVLOOP} --http h11"), DEFAULT, WEBSOCKET, DEFLATE, HTTPS),
         notes={DEFAULT: "as uvicorn: the default is httptools"},
         rounds=2,
     ),
@@ -169,6 +201,9 @@ PEERS = (
             TWO_WORKERS: f"{_GRANIAN} --log-level warning --workers 2 {{app}}",
             IDLE: f"{_GRANIAN} {_GRANIAN_ROOM}",
             WEBSOCKET: f"{_GRANIAN_WS} --ws {_GRANIAN_ROOM}",
+            HTTP2: f"{_GRANIAN_HTTP2} --log-level warning {{app}}",
+            HTTP2_TLS: f"{_GRANIAN_HTTP2} {_GRANIAN_TLS} --log-level warning {{app}}",
+            HTTPS: f"{_GRANIAN} {_GRANIAN_TLS} --log-level warning {{app}}",
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT, DEFLATE: _NO_DEFLATE},
         version_command="{bin}/granian --version",
@@ -185,6 +220,9 @@ PEERS = (
             TWO_WORKERS: f"{_GUNICORN} --workers 2",
             IDLE: f"{_GUNICORN} --worker-connections 20000 --keep-alive 300",
             WEBSOCKET: f"{_GUNICORN} --worker-connections 20000",
+            HTTP2: f"{_GUNICORN} --http-protocols h2,h1 --http2-cleartext prior-knowledge",
+            HTTP2_TLS: f"{_GUNICORN} --http-protocols h2,h1 {_CERTFILE}",
+            HTTPS: f"{_GUNICORN} {_CERTFILE}",
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT, DEFLATE: _NO_DEFLATE},
         version_command="{bin}/gunicorn --version",
@@ -204,6 +242,9 @@ PEERS = (
             IDLE: f"{_HYPERCORN} --keep-alive 300",
             WEBSOCKET: _HYPERCORN,
             DEFLATE: _HYPERCORN,
+            HTTP2: _HYPERCORN,
+            HTTP2_TLS: f"{_HYPERCORN} {_CERTFILE}",
+            HTTPS: f"{_HYPERCORN} {_CERTFILE}",
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT},
         rounds=1,
@@ -221,6 +262,9 @@ PEERS = (
             IDLE: f"{_PEREGRINE} --max-connections 20000 --keep-alive 300000",
             WEBSOCKET: f"{_PEREGRINE} --max-connections 20000",
             DEFLATE: f"{_PEREGRINE} --max-connections 20000 --ws-compress",
+            HTTP2: _PEREGRINE,
+            HTTP2_TLS: f"{_PEREGRINE} {_TLS_CERT}",
+            HTTPS: f"{_PEREGRINE} {_TLS_CERT}",
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT},
         version_command="{bin}/peregrine --version",
@@ -238,9 +282,14 @@ PEERS = (
             IDLE: f"{_WEFT} --max-connections 20000 --keep-alive 300",
             WEBSOCKET: f"{_WEFT} --max-connections 20000",
             DEFLATE: f"{_WEFT} --max-connections 20000 --ws-compress",
+            HTTP2: _WEFT,
+            HTTP2_TLS: f"{_WEFT} {_TLS_CERT}",
+            HTTPS: f"{_WEFT} {_TLS_CERT}",
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT},
         version_command="{bin}/weft --version",
+        # Once clients of HTTP/2 have left in the middle of an answer: for ever.
+        spins=True,
     ),
     Peer(
         "h2corn",
@@ -255,6 +304,9 @@ PEERS = (
             IDLE: f"{_H2CORN} --no-access-log --timeout-keep-alive 300",
             WEBSOCKET: f"{_H2CORN} --no-access-log",
             DEFLATE: f"{_H2CORN} --no-access-log",
+            HTTP2: f"{_H2CORN} --no-access-log",
+            HTTP2_TLS: f"{_H2CORN} --no-access-log {_CERTFILE}",
+            HTTPS: f"{_H2CORN} --no-access-log {_CERTFILE}",
         },
         version_command="{bin}/h2corn --version",
     ),
@@ -296,8 +348,8 @@ PEERS = (
 
 BY_NAME = {peer.name: peer for peer in PEERS}
 
-#: what the applications are made with; on the oldest Python only what its rows need
-FRAMEWORKS = {NEWEST: ("uvloop", "starlette", "fastapi", "django"), OLDEST: ("uvloop", "starlette", "fastapi")}
+#: what the applications are made with, and servers speak HTTP/2 with; on the oldest Python only what its rows need
+FRAMEWORKS = {NEWEST: ("uvloop", "starlette", "fastapi", "django", "h2", "zttp"), OLDEST: ("uvloop", "starlette", "fastapi")}
 
 #: packages whose versions the results name
 NAMED_PACKAGES = (
@@ -316,6 +368,8 @@ NAMED_PACKAGES = (
     "h11",
     "websockets",
     "wsproto",
+    "h2",
+    "zttp",
     "starlette",
     "fastapi",
     "pydantic",

@@ -2,7 +2,7 @@
 
 Computes and writes text; measures nothing.
 
-    python bench/report.py --write        writes tables and chart anew from bench/results/full.json and websocket.json
+    python bench/report.py --write        writes tables and chart anew from bench/results/full.json, websocket.json, http2.json
     python bench/report.py --check        fails when they are not what that would write
 """
 
@@ -10,23 +10,35 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import chart
 import store
 from peers import BASELINE, BY_NAME, FLOOR, NEWEST, OLDEST, PEERS
-from workloads import IDLE, NAMES, SPECIAL_TITLES, STARTUP, UNITS, WEBSOCKET_IDLE, WEBSOCKET_NAMES, WEBSOCKET_WORKLOADS
+from workloads import (
+    HTTP2_NAMES,
+    IDLE,
+    NAMES,
+    SPECIAL_TITLES,
+    STARTUP,
+    UNITS_OF_ROWS,
+    WEBSOCKET_IDLE,
+    WEBSOCKET_NAMES,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 #: what the README shows
 HEADLINES = ("raw", "default", "browser", "post-10k", "file", "sleep-64", "starlette", "fastapi", "fastapi-model", "django")
 #: of these the chart is drawn
 CHARTED = ("raw", "access-log", "post-10k", "starlette", "fastapi", "django")
-HTTP_NAMES = tuple(name for name in NAMES if name not in SPECIAL_TITLES and name not in WEBSOCKET_NAMES)
+#: rows with tables of their own
+FAMILIES = {*WEBSOCKET_NAMES, *HTTP2_NAMES}
+HTTP_NAMES = tuple(name for name in NAMES if name not in SPECIAL_TITLES and name not in FAMILIES)
 HTTP_SERVERS = tuple(peer.name for peer in PEERS if peer.python == NEWEST and peer.name != FLOOR and not peer.only_websocket)
 WEBSOCKET_SERVERS = tuple(peer.name for peer in PEERS if peer.speaks_websocket and peer.name != FLOOR)
+HTTP2_SERVERS = tuple(peer.name for peer in PEERS if peer.speaks_http2)
 
 Cell = Mapping[str, Any]
 Cells = Mapping[str, Cell]
@@ -85,9 +97,11 @@ def conditions(stored: store.Results) -> str:
     )
     times = "round" if effort["rounds"] == 1 else "rounds"
     seconds = "second" if effort["seconds"] == 1 else "seconds"
+    over_http2 = "h2load" in machine and not set(HTTP2_NAMES).isdisjoint(stored["rows"])
+    tools = f"{machine['wrk']}, {machine['h2load']}" if over_http2 else machine["wrk"]
     return (
         f"{stored['date']}, commit {stored['commit']}, {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['system']} {machine['kernel']}; {machine['wrk']}; {effort['rounds']} interleaved {times} of "
+        f"{machine['system']} {machine['kernel']}; {tools}; {effort['rounds']} interleaved {times} of "
         f"{effort['seconds']} {seconds}. {versions}." + (f" **{stored['remark']}**" if stored.get("remark") else "")
     )
 
@@ -152,14 +166,13 @@ def startup_table(cells: Cells, order: Iterable[str]) -> str:
 def detailed(stored: store.Results, workloads: Iterable[str], servers: Sequence[str]) -> str:
     """All figures of a run."""
     special = {IDLE: idle_table, STARTUP: startup_table, WEBSOCKET_IDLE: idle_table}
-    units = {workload.name: UNITS[workload.mode] for workload in WEBSOCKET_WORKLOADS}
     parts = ["# Results", conditions(stored)]
     parts += [f"Not available: {server}: {reason}." for server, reason in stored["missing"].items()]
     for name in workloads:
         row = stored["rows"][name]
         cells = row["servers"]
         is_special = name in special
-        table_of_row = special[name](cells, servers) if is_special else load_table(cells, servers, *units.get(name, ()))
+        table_of_row = special[name](cells, servers) if is_special else load_table(cells, servers, *UNITS_OF_ROWS.get(name, ()))
         parts += [f"## {row['title']}", table_of_row]
     return "\n\n".join(parts) + "\n"
 
@@ -233,11 +246,14 @@ def floor_line(stored: store.Results) -> str:
     return line + (f" ({rival}, the fastest peer: {theirs / floor:.1f} times)." if theirs else ".")
 
 
-def remarks(stored: store.Results, *, websocket: bool = False) -> str:
-    """Every cell without figures, and every note, of HTTP or of WebSocket; those that say the same are named together."""
+def remarks(stored: store.Results, names: Collection[str] | None = None) -> str:
+    """Every cell without figures, and every note, of the rows `names`, or of those without tables of their own.
+
+    Those that say the same are named together.
+    """
     said: dict[tuple[str, str], list[str]] = {}
     for name, row in stored["rows"].items():
-        if (name in WEBSOCKET_NAMES) != websocket:
+        if name in FAMILIES if names is None else name not in names:
             continue
         for server, cell in row["servers"].items():
             if text := remark(cell):
@@ -246,17 +262,30 @@ def remarks(stored: store.Results, *, websocket: bool = False) -> str:
     return "\n".join(lines) or "None."
 
 
+def newest_run(family: str, names: Collection[str], full: store.Results, folder: Path) -> tuple[str, store.Results] | None:
+    """Of `full` and a run of the `family` alone, the newer one that has any of its rows, and what it is called."""
+    alone = folder / f"{family}.json"
+    runs = {"full": full, **({family: store.load(alone)} if alone.exists() else {})}
+    runs = {name: results for name, results in runs.items() if any(row in names for row in results["rows"])}
+    if not runs:
+        return None
+    run = max(runs, key=lambda name: str(runs[name]["date"]))
+    return run, runs[run]
+
+
+def taking_part(servers: Iterable[str], names: Iterable[str], stored: store.Results) -> list[str]:
+    """Those of `servers` that are in one of the rows `names`."""
+    rows = [stored["rows"][name]["servers"] for name in names if name in stored["rows"]]
+    return [server for server in servers if any(server in row for row in rows)]
+
+
 def websocket_section(full: store.Results, folder: Path = store.FOLDER) -> str:
     """The tables of WebSocket, with what they were measured under, from `full` or a run of them alone: the newer one."""
-    alone = folder / "websocket.json"
-    runs = {"full": full, **({"websocket": store.load(alone)} if alone.exists() else {})}
-    runs = {name: results for name, results in runs.items() if any(row in WEBSOCKET_NAMES for row in results["rows"])}
-    if not runs:
+    if (found := newest_run("websocket", WEBSOCKET_NAMES, full, folder)) is None:
         return "Not measured yet."
-    run = max(runs, key=lambda name: str(runs[name]["date"]))
-    stored = runs[run]
+    run, stored = found
     names = [name for name in WEBSOCKET_NAMES if name != WEBSOCKET_IDLE]
-    servers = [name for name in WEBSOCKET_SERVERS if any(name in row["servers"] for row in stored["rows"].values())]
+    servers = taking_part(WEBSOCKET_SERVERS, WEBSOCKET_NAMES, stored)
     parts = [
         f"{conditions(stored)} [All figures](../bench/results/{run}.md).",
         "Messages (deliveries, connections) per second, as a multiple of uvicorn:",
@@ -267,7 +296,23 @@ def websocket_section(full: store.Results, folder: Path = store.FOLDER) -> str:
     if WEBSOCKET_IDLE in stored["rows"]:
         resting = stored["rows"][WEBSOCKET_IDLE]["servers"]
         parts += ["Idle WebSockets, whose application waits in `receive`:", idle_table(resting, servers)]
-    return "\n\n".join([*parts, remarks(stored, websocket=True)])
+    return "\n\n".join([*parts, remarks(stored, WEBSOCKET_NAMES)])
+
+
+def http2_section(full: store.Results, folder: Path = store.FOLDER) -> str:
+    """The same of HTTP/2 and TLS."""
+    if (found := newest_run("http2", HTTP2_NAMES, full, folder)) is None:
+        return "Not measured yet."
+    run, stored = found
+    servers = taking_part(HTTP2_SERVERS, HTTP2_NAMES, stored)
+    parts = [
+        f"{conditions(stored)} [All figures](../bench/results/{run}.md).",
+        "Requests per second, as a multiple of uvicorn:",
+        matrix(stored, cpu=False, names=HTTP2_NAMES, servers=servers),
+        "CPU time per request, in microseconds:",
+        matrix(stored, cpu=True, names=HTTP2_NAMES, servers=servers),
+    ]
+    return "\n\n".join([*parts, remarks(stored, HTTP2_NAMES)])
 
 
 def sections(stored: store.Results) -> dict[Path, dict[str, str]]:
@@ -287,6 +332,7 @@ def sections(stored: store.Results) -> dict[Path, dict[str, str]]:
             "startup": startup_table(rows.get(STARTUP, {}).get("servers", {}), order),
             "remarks": remarks(stored),
             "websocket": websocket_section(stored),
+            "http2": http2_section(stored),
         },
     }
 

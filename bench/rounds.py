@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import http2_generator
+import http2_verify
 import verify
 import websocket_generator
 import websocket_verify
@@ -16,7 +18,7 @@ from failure import BenchFailure, Unsupported
 from launch import Stable
 from peers import ACCESS_LOG, Peer
 from process import Server, spent_nanoseconds
-from workloads import WebSocketWorkload, Workload
+from workloads import AnyWorkload, HTTP2Workload, TLSWorkload, WebSocketWorkload, Workload
 
 WARM_UP_SECONDS = 1
 
@@ -87,18 +89,62 @@ class WebSocketDriver:
         return load, spent
 
 
+@dataclass(frozen=True)
+class HTTP2Driver:
+    """Requests over HTTP/2: h2load. Its few connections, and their handshakes over TLS, are part of the load."""
+
+    workload: HTTP2Workload
+    core: int
+    folder: Path
+
+    def check(self, port: int) -> dict[str, str]:
+        return http2_verify.check(port, self.workload, self.folder)
+
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
+        before = server.cpu()
+        load = http2_generator.h2load(server.port, self.workload, seconds=seconds, core=self.core, folder=self.folder)
+        return load, spent_nanoseconds(before, server.cpu())
+
+
+@dataclass(frozen=True)
+class TLSDriver:
+    """Requests over TLS: wrk where connections are kept, and tls_load.c for handshakes, since wrk resumes its sessions."""
+
+    workload: TLSWorkload
+    core: int
+    folder: Path
+
+    def check(self, port: int) -> dict[str, str]:
+        return http2_verify.check(port, self.workload, self.folder)
+
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
+        asked, count, before = self.workload, self.workload.connections, server.cpu()
+        if asked.request.closes:
+            load = http2_generator.handshakes(server.port, asked, seconds=seconds, core=self.core)
+        else:
+            where: dict[str, Any] = {"core": self.core, "folder": self.folder, "scheme": "https"}
+            load = wrk.run(server.port, asked.request, seconds=seconds, connections=count, **where)
+        return load, spent_nanoseconds(before, server.cpu())
+
+
+def driver(workload: AnyWorkload, core: int, folder: Path) -> Driver:
+    """What asks for the load of a row."""
+    if isinstance(workload, WebSocketWorkload):
+        return WebSocketDriver(workload, core, folder)
+    if isinstance(workload, HTTP2Workload):
+        return HTTP2Driver(workload, core, folder)
+    if isinstance(workload, TLSWorkload):
+        return TLSDriver(workload, core, folder)
+    return HTTPDriver(workload, core, folder)
+
+
 class Entrant:
     """A server in one workload, until it fails."""
 
-    def __init__(self, stable: Stable, peer: Peer, workload: Workload | WebSocketWorkload, effort: Effort) -> None:
+    def __init__(self, stable: Stable, peer: Peer, workload: AnyWorkload, effort: Effort) -> None:
         self.peer, self.workload, self.effort = peer, workload, effort
         self.stable = stable
-        core, folder = effort.client_core, stable.folder
-        self.driver: Driver
-        if isinstance(workload, WebSocketWorkload):
-            self.driver = WebSocketDriver(workload, core, folder)
-        else:
-            self.driver = HTTPDriver(workload, core, folder)
+        self.driver = driver(workload, effort.client_core, stable.folder)
         self.cell = new_cell()
         self.server: Server | None = None
         self.has_started = False
@@ -183,7 +229,7 @@ class Entrant:
 
 def measure(
     stable: Stable,
-    workload: Workload | WebSocketWorkload,
+    workload: AnyWorkload,
     entering: list[Peer],
     effort: Effort,
     say: Callable[[str], None],

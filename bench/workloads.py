@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from peers import ACCESS_LOG, DEFAULT, DEFLATE, QUIET, TWO_WORKERS, WEBSOCKET
+from peers import ACCESS_LOG, DEFAULT, DEFLATE, HTTP2, HTTP2_TLS, HTTPS, QUIET, TWO_WORKERS, WEBSOCKET
 
 HELLO = b"Hello, World!"
 KIB = 1024
@@ -192,7 +192,86 @@ WEBSOCKET_WORKLOADS = (
     ),
 )
 
-BY_NAME: dict[str, Workload | WebSocketWorkload] = {workload.name: workload for workload in (*WORKLOADS, *WEBSOCKET_WORKLOADS)}
+
+@dataclass(frozen=True)
+class HTTP2Workload:
+    """A row of HTTP/2: as Workload, on `connections` that each have `streams` requests on their way at a time."""
+
+    name: str
+    title: str
+    app: str = "raw:app"
+    content: bytes = HELLO
+    request: Request = field(default_factory=Request)
+    connections: int = 8
+    streams: int = 32
+    #: as of Workload: HTTP2 or HTTP2_TLS
+    way: str = HTTP2
+    oldest: bool = False
+    floor: bool = False
+    quick: bool = False
+
+    @property
+    def is_secure(self) -> bool:
+        return self.way == HTTP2_TLS
+
+
+@dataclass(frozen=True)
+class TLSWorkload:
+    """A row of HTTP/1.1 over TLS: `request` on connections that are kept, or each on one of its own."""
+
+    name: str
+    title: str
+    app: str = "raw:app"
+    content: bytes = HELLO
+    request: Request = field(default_factory=Request)
+    connections: int = 64
+    #: as of Workload
+    way: str = HTTPS
+    oldest: bool = False
+    floor: bool = False
+    quick: bool = False
+
+
+def _upload(length: int) -> Request:
+    return Request("POST", fields=(("Content-Type", "application/octet-stream"),), body=pattern(length))
+
+
+_MEBIBYTE = pattern(KIB * KIB)
+HTTP2_WORKLOADS = (
+    HTTP2Workload("h2-raw", "HTTP/2, raw ASGI, `GET /`, 8 x 32 streams"),
+    HTTP2Workload("h2-fastapi", "HTTP/2, FastAPI JSON, 8 x 32 streams", "fastapi_json:app", MESSAGE),
+    HTTP2Workload(
+        "h2-post-100k",
+        "HTTP/2, POST echo, 100 KiB, 8 x 4 streams",
+        content=pattern(100 * KIB),
+        request=_upload(100 * KIB),
+        streams=4,
+    ),
+    HTTP2Workload(
+        "h2-upload", "HTTP/2, upload of 1 MiB, 8 x 2 streams", "plain:upload", b"1048576", _upload(KIB * KIB), streams=2
+    ),
+    HTTP2Workload("h2-mebibyte", "HTTP/2, 1 MiB body, 8 x 2 streams", "plain:one_mib", _MEBIBYTE, streams=2),
+    HTTP2Workload("h2-tls-raw", "HTTP/2 over TLS, raw ASGI, `GET /`, 8 x 32 streams", way=HTTP2_TLS),
+    HTTP2Workload(
+        "h2-tls-mebibyte",
+        "HTTP/2 over TLS, 1 MiB body, 8 x 2 streams",
+        "plain:one_mib",
+        _MEBIBYTE,
+        streams=2,
+        way=HTTP2_TLS,
+    ),
+)
+TLS_WORKLOADS = (
+    TLSWorkload("tls-raw", "HTTPS, HTTP/1.1, raw ASGI, `GET /`"),
+    TLSWorkload("tls-mebibyte", "HTTPS, HTTP/1.1, 1 MiB body, 16 connections", "plain:one_mib", _MEBIBYTE, connections=16),
+    TLSWorkload("tls-handshakes", "HTTPS, HTTP/1.1, a handshake per request", request=Request(closes=True), connections=32),
+)
+
+AnyWorkload = Workload | WebSocketWorkload | HTTP2Workload | TLSWorkload
+
+BY_NAME: dict[str, AnyWorkload] = {
+    workload.name: workload for workload in (*WORKLOADS, *WEBSOCKET_WORKLOADS, *HTTP2_WORKLOADS, *TLS_WORKLOADS)
+}
 
 #: measured by other means than load
 IDLE = "idle"
@@ -200,6 +279,13 @@ STARTUP = "start-up"
 WEBSOCKET_IDLE = "ws-idle"
 SPECIAL_TITLES = {IDLE: "idle connections", STARTUP: "start-up", WEBSOCKET_IDLE: "idle WebSockets"}
 
-#: rows of WebSockets, which have tables of their own
+#: rows of WebSockets, and of HTTP/2 and TLS, which have tables of their own
 WEBSOCKET_NAMES = (*(workload.name for workload in WEBSOCKET_WORKLOADS), WEBSOCKET_IDLE)
-NAMES = (*(workload.name for workload in WORKLOADS), IDLE, STARTUP, *WEBSOCKET_NAMES)
+HTTP2_NAMES = tuple(workload.name for workload in (*HTTP2_WORKLOADS, *TLS_WORKLOADS))
+NAMES = (*(workload.name for workload in WORKLOADS), IDLE, STARTUP, *WEBSOCKET_NAMES, *HTTP2_NAMES)
+
+#: row -> what has been counted in it, one and many, where that is not requests
+UNITS_OF_ROWS = {
+    **{workload.name: UNITS[workload.mode] for workload in WEBSOCKET_WORKLOADS},
+    **{workload.name: UNITS[CHURN] for workload in TLS_WORKLOADS if workload.request.closes},
+}

@@ -68,12 +68,12 @@ def script(request: Request) -> str:
     return "\n".join(lines) + "\n"
 
 
-def run(port: int, request: Request, *, seconds: int, connections: int, core: int, folder: Path) -> Load:
+def run(port: int, request: Request, *, seconds: int, connections: int, core: int, folder: Path, scheme: str = "http") -> Load:
     """Load the server with `request` from one thread on one core."""
     lua = folder / "wrk.lua"
     lua.write_text(script(request), encoding="ascii")
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
-    command += ["-s", str(lua), f"http://127.0.0.1:{port}{request.path}"]
+    command += ["-s", str(lua), f"{scheme}://127.0.0.1:{port}{request.path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchFailure(f"wrk ends with {done.returncode}: {done.stderr.strip()[:100]}")

@@ -40,6 +40,26 @@ ten_kib = fixed(10240, framed=True)
 ten_kib_unframed = fixed(10240, framed=False)
 one_mib = fixed(1 << 20, framed=True)
 
+EXPECTED = PATTERN * 4096
+
+
+async def upload(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with how many bytes were sent, or with 400 when they were not the first of `EXPECTED`."""
+    if scope["type"] != "http":
+        raise RuntimeError("only http")
+    size, is_right, more = 0, True, True
+    while more:
+        message = await receive()
+        piece = message.get("body", b"")
+        # A comparison in place: a copy would cost more than what is measured.
+        is_right = is_right and EXPECTED.startswith(piece, size)
+        size += len(piece)
+        more = message.get("more_body", False)
+    body = b"%d" % size
+    await send({"type": "http.response.start", "status": 200 if is_right else 400, "headers": [TYPE, length(len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
 PIECE = PATTERN * 64
 
 

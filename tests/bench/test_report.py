@@ -104,6 +104,22 @@ def test_the_newer_results_of_websockets_are_shown(tmp_path: Path) -> None:
     assert "results/websocket.md" in report.websocket_section(results(raw=CELLS), tmp_path)
 
 
+def test_http2_and_tls_have_a_table_of_their_own(tmp_path: Path) -> None:
+    row = {"h2-raw": {**CELLS, "granian": {"fails": "in round 1: not one answer"}}}
+    stored = results(**{"raw": CELLS, **row})
+    stored["machine"]["h2load"] = "h2load 1"
+    assert list(lines(report.matrix(stored, cpu=False))) == ["", "---", "RAW"]
+    assert "not one answer" not in report.remarks(stored)
+    section = report.http2_section(stored, tmp_path)
+    assert lines(section)["H2-RAW"][:2] == ["5.0", "20.0"], "the last table is that of CPU time"
+    assert "wrk 4, h2load 1;" in section
+    assert "granian, H2-RAW: fails: in round 1: not one answer" in section
+    assert "results/full.md" in section
+    store.save(tmp_path / "http2.json", {**results(**row), "date": "2999-01-01 00:00 UTC"})
+    assert "results/http2.md" in report.http2_section(stored, tmp_path)
+    assert report.websocket_section(stored, tmp_path) == report.http2_section(results(raw=CELLS), tmp_path / "none")
+
+
 def test_rows_say_what_they_count() -> None:
     text = report.detailed(results(**{"ws-broadcast": CELLS, "ws-churn": CELLS}), ["ws-broadcast", "ws-churn"], list(CELLS))
     assert "CPU us/delivery" in text

@@ -14,9 +14,12 @@ import load
 import peers
 from failure import BenchFailure
 from workloads import (
+    HTTP2_NAMES,
+    HTTP2_WORKLOADS,
     IDLE,
     NAMES,
     STARTUP,
+    TLS_WORKLOADS,
     WEBSOCKET_IDLE,
     WEBSOCKET_NAMES,
     WEBSOCKET_WORKLOADS,
@@ -62,6 +65,15 @@ def test_who_takes_part_in_rows_of_websockets() -> None:
     assert (websocket.name, websocket.workloads) == ("websocket", list(WEBSOCKET_NAMES))
 
 
+def test_who_takes_part_in_rows_of_http2_and_tls() -> None:
+    everyone = list(peers.BY_NAME)
+    plain = {"picocorn (3.11)", "uvicorn (3.11)", "uvicorn (h11)", "uvicorn (wsproto)", "fastpysgi", "C floor"}
+    for name in HTTP2_NAMES:
+        assert names(load.entrants(name, everyone)) == set(everyone) - plain
+    http2 = load.parse_arguments(["--http2"])
+    assert (http2.name, http2.workloads) == ("http2", list(HTTP2_NAMES))
+
+
 @pytest.mark.parametrize("peer", [peer for peer in peers.PEERS if peer.name != peers.FLOOR], ids=lambda peer: peer.name)
 def test_every_way_has_a_command_or_a_reason(peer: peers.Peer) -> None:
     ways = {workload.way for workload in WORKLOADS if workload.oldest or peer.python == peers.NEWEST} | {peers.IDLE}
@@ -71,6 +83,8 @@ def test_every_way_has_a_command_or_a_reason(peer: peers.Peer) -> None:
         ways = set()
     if peer.speaks_websocket:
         ways |= {workload.way for workload in WEBSOCKET_WORKLOADS}
+    if peer.speaks_http2:
+        ways |= {workload.way for workload in (*HTTP2_WORKLOADS, *TLS_WORKLOADS)}
     assert not ways - set(peer.commands) - set(peer.notes)
 
 
