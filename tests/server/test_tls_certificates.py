@@ -238,7 +238,7 @@ def test_factories_that_fail(caplog: pytest.LogCaptureFixture) -> None:
         ({"redirect_http": 8000, "ssl_certfile": "a"}, "Invalid value for '--redirect-http': 8000 is the port of https."),
         (
             {"redirect_http": 9, "ssl_certfile": "a", "bind": ["a:8", "b:9"]},
-            "Invalid value for '--redirect-http': 9 is the port of",
+            "--redirect-http': 9 is the port of",
         ),
         ({"ssl_certfile": "a", "ssl_cert_reqs": 2}, "Invalid value for '--ssl-cert-reqs': it needs --ssl-ca-certs"),
         ({"ssl_certfile": "a", "ssl_cert_reqs": 3}, "Invalid value for '--ssl-cert-reqs': 3 is none of 0, 1 and 2."),

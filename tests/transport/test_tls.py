@@ -197,6 +197,19 @@ def test_a_reader_that_pauses(converse: Callable[..., Conversation]) -> None:
     assert turns > 2
 
 
+def test_a_protocol_that_fails_in_a_later_turn(converse: Callable[..., Conversation]) -> None:
+    talk = converse().shake_hands()
+    transport = talk.upper.transport
+    talk.upper.on_data = transport.pause_reading
+    talk.say(os.urandom(200_000))
+    talk.upper.on_data = lambda: 1 // 0  # type: ignore[assignment, return-value]
+    transport.resume_reading()
+    talk.loop.turn()
+    (report,) = talk.loop.reports
+    assert isinstance(report["exception"], ZeroDivisionError)
+    assert talk.lower.calls == ["abort"]
+
+
 def test_the_end_comes_after_what_came_before_it(converse: Callable[..., Conversation]) -> None:
     talk = converse().shake_hands()
     transport = talk.upper.transport

@@ -128,6 +128,7 @@ class Loop:
     def __init__(self) -> None:
         self.timers: list[Timer] = []
         self.soon: list[Callable[[], None]] = []
+        self.reports: list[dict[str, Any]] = []
 
     def call_later(self, seconds: float, act: Callable[..., None], *arguments: Any) -> Timer:
         timer = Timer(lambda: act(*arguments))
@@ -136,6 +137,9 @@ class Loop:
 
     def call_soon(self, act: Callable[[], None]) -> None:
         self.soon.append(act)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.reports.append(context)
 
     def pass_time(self) -> None:
         timers, self.timers = self.timers, []

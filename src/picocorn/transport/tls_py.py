@@ -358,8 +358,15 @@ class TLSConnection:
             self.transport.resume_reading()
 
     def _read_on(self) -> None:
-        if not self._wrote_eof:
+        if self._wrote_eof:
+            return
+        try:
             self._read()
+        except Exception as error:
+            # As transports do it with what their callbacks raise.
+            context = {"message": "Fatal error: protocol.data_received() call failed.", "exception": error, "transport": self}
+            self._settings.loop.call_exception_handler(context)
+            self.abort()
 
     def is_reading(self) -> bool:
         """See Transport."""
