@@ -22,7 +22,7 @@ from failure import BenchFailure, Unsupported
 from http2_generator import parse, percentiles
 from workloads import BY_NAME, HTTP2Workload, TLSWorkload
 
-WORKLOADS: dict[str, Any] = BY_NAME  # type: ignore[assignment]
+WORKLOADS: dict[str, Any] = {**BY_NAME}
 RAW: HTTP2Workload = WORKLOADS["h2-raw"]
 HANDSHAKES: TLSWorkload = WORKLOADS["tls-handshakes"]
 
@@ -121,7 +121,7 @@ def test_handshakes_are_counted(folder: Path) -> None:
     assert error is None
 
     def run(port: int) -> dict[str, Any]:
-        command = [program, "--port", str(port), "--connections", "2", "--seconds", "0.2"]
+        command = [str(program), "--port", str(port), "--connections", "2", "--seconds", "0.2"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         printed: dict[str, Any] = json.loads(done.stdout)
