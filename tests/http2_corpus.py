@@ -40,10 +40,17 @@ __all__ = ["CORPUS", "Case", "check", "files", "read"]
 
 CORPUS = Path(__file__).parent / "corpus" / "http2"
 TYPES = {
-    name.lower().replace("_", "-"): getattr(codes, name)
-    for name in (
-        "DATA HEADERS PRIORITY RST_STREAM SETTINGS PUSH_PROMISE PING GOAWAY WINDOW_UPDATE CONTINUATION PRIORITY_UPDATE".split()
-    )
+    "data": codes.DATA,
+    "headers": codes.HEADERS,
+    "priority": codes.PRIORITY,
+    "rst-stream": codes.RST_STREAM,
+    "settings": codes.SETTINGS,
+    "push-promise": codes.PUSH_PROMISE,
+    "ping": codes.PING,
+    "goaway": codes.GOAWAY,
+    "window-update": codes.WINDOW_UPDATE,
+    "continuation": codes.CONTINUATION,
+    "priority-update": codes.PRIORITY_UPDATE,
 }
 NAMES = {number: name for name, number in TYPES.items()}
 FLAGS = {"end": 0x1, "ack": 0x1, "end-headers": 0x4, "padded": 0x8, "priority": 0x20, "undefined": 0xC2}

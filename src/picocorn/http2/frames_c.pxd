@@ -16,6 +16,8 @@ cdef int SETTINGS
 cdef int PREFACE_BYTES
 cdef int HEADER_BYTES
 cdef int PRIORITY_BYTES
+cdef int GOAWAY_BYTES
+cdef int PRIORITY_UPDATE_BYTES
 
 cpdef bytes uint32(object value)
 cpdef bytes frame(int kind, int flags, object stream_id, bytes payload)
@@ -40,7 +42,7 @@ cdef class FrameReader:
     @cython.locals(buffer=bytearray, size=Py_ssize_t, pos=Py_ssize_t, length=Py_ssize_t, end=Py_ssize_t)
     cpdef bint next_frame(self) except -1
     @cython.locals(kind=int)
-    cdef bint _take(self) except -1
+    cdef object _judge(self, Py_ssize_t length)
     @cython.locals(content=bytes)
     cdef bint _take_block(self) except -1
     @cython.locals(payload=bytes, size=Py_ssize_t)

@@ -33,6 +33,9 @@ PREFACE_BYTES = len(CONNECTION_PREFACE)
 HEADER_BYTES = FRAME_HEADER_BYTES
 #: What a PRIORITY frame says, and a HEADERS frame with that flag (RFC 9113 6.2, 6.3).
 PRIORITY_BYTES = 5
+#: The fixed beginnings of GOAWAY and PRIORITY_UPDATE.
+GOAWAY_BYTES = 8
+PRIORITY_UPDATE_BYTES = 4
 #: Frame types that belong to a stream, and to the connection.
 _ON_STREAM = frozenset((DATA, HEADERS, PRIORITY, RST_STREAM, PUSH_PROMISE, CONTINUATION))
 _ON_CONNECTION = frozenset((SETTINGS, PING, GOAWAY, PRIORITY_UPDATE))
@@ -107,50 +110,43 @@ class FrameReader:
             if len(buffer) - pos < HEADER_BYTES:
                 return False
             length = buffer[pos] << 16 | buffer[pos + 1] << 8 | buffer[pos + 2]
-            end = pos + HEADER_BYTES + length
-            if len(buffer) < end:
-                return False
             self.kind = buffer[pos + 3]
             self.flags = buffer[pos + 4]
             self.stream_id = int.from_bytes(buffer[pos + 5 : pos + 9], "big") & 0x7FFFFFFF
+            self._judge(length)
+            end = pos + HEADER_BYTES + length
+            if len(buffer) < end:
+                return False
+            self._started = 2
             self.payload = bytes(buffer[pos + HEADER_BYTES : end])
             self._pos = end
-            if self._take():
+            if self.kind == DATA:
+                self.content = self._without_padding()
+                return True
+            if self.kind not in (HEADERS, CONTINUATION) or self._take_block():
                 return True
 
-    def _take(self) -> bool:
-        """Judge the frame just read. False when it is part of a field block that goes on."""
+    def _judge(self, length: int) -> None:
+        """The rules for a frame that its header decides, so the same bytes have the same verdict however they are split."""
         kind = self.kind
-        if self._started == 1:
-            if kind != SETTINGS or self.flags & ACK:
-                raise http2_error("PREFACE")
-            self._started = 2
+        if self._started == 1 and (kind != SETTINGS or self.flags & ACK):
+            raise http2_error("PREFACE")
         if (self._block is not None) != (kind == CONTINUATION):
             raise http2_error("FRAME_ORDER")
+        if kind == PUSH_PROMISE:
+            raise http2_error("PUSH_PROMISE")
         if kind in _ON_STREAM:
             if not self.stream_id:
                 raise http2_error("FRAME_STREAM")
         elif kind in _ON_CONNECTION and self.stream_id:
             raise http2_error("FRAME_STREAM")
-        if kind in _SIZES:
-            if len(self.payload) != _SIZES[kind]:
-                raise http2_error("FRAME_LENGTH")
-        elif kind == DATA:
-            self.content = self._without_padding()
-        elif kind in (HEADERS, CONTINUATION):
-            return self._take_block()
-        elif kind == SETTINGS:
-            if len(self.payload) % 6 or (self.flags & ACK and self.payload):
-                raise http2_error("FRAME_LENGTH")
-        elif kind == GOAWAY:
-            if len(self.payload) < 8:
-                raise http2_error("FRAME_LENGTH")
-        elif kind == PRIORITY_UPDATE:
-            if len(self.payload) < 4:
-                raise http2_error("FRAME_LENGTH")
-        elif kind == PUSH_PROMISE:
-            raise http2_error("PUSH_PROMISE")
-        return True
+        if (
+            (kind in _SIZES and length != _SIZES[kind])
+            or (kind == SETTINGS and (length % 6 or (self.flags & ACK and length)))
+            or (kind == GOAWAY and length < GOAWAY_BYTES)
+            or (kind == PRIORITY_UPDATE and length < PRIORITY_UPDATE_BYTES)
+        ):
+            raise http2_error("FRAME_LENGTH")
 
     def _take_block(self) -> bool:
         if self._block is None:

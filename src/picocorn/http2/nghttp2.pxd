@@ -176,3 +176,4 @@ cdef extern from "nghttp2/nghttp2.h":
         nghttp2_session *, uint8_t flags, int32_t last_stream_id, uint32_t error_code, const uint8_t *data, size_t length)
     int nghttp2_submit_shutdown_notice(nghttp2_session *)
     const char *nghttp2_strerror(int lib_error_code)
+    const char *nghttp2_http2_strerror(uint32_t error_code)

@@ -10,7 +10,7 @@ from .nghttp2 cimport (
     NGHTTP2_ERR_BAD_CLIENT_MAGIC, NGHTTP2_ERR_CALLBACK_FAILURE, NGHTTP2_ERR_DEFERRED, NGHTTP2_ERR_FLOODED, NGHTTP2_ERR_NOMEM,
     NGHTTP2_ERR_PAUSE, NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_NONE, NGHTTP2_GOAWAY, NGHTTP2_HEADERS,
     NGHTTP2_SETTINGS_ENABLE_PUSH, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, nghttp2_data_provider, nghttp2_data_source,
-    nghttp2_frame, nghttp2_nv, nghttp2_session, nghttp2_session_callbacks,
+    nghttp2_frame, nghttp2_http2_strerror, nghttp2_nv, nghttp2_session, nghttp2_session_callbacks,
     nghttp2_session_callbacks_set_on_frame_not_send_callback, nghttp2_session_callbacks_set_on_frame_send_callback,
     nghttp2_session_callbacks_set_on_stream_close_callback, nghttp2_session_callbacks_set_send_data_callback,
     nghttp2_session_consume, nghttp2_session_consume_connection, nghttp2_session_del, nghttp2_session_get_last_proc_stream_id,

@@ -511,7 +511,8 @@ cdef class NGHTTP2Responses(HTTP2Session):
                 self._own_goaways -= 1
             else:
                 self._failed_code = frame.goaway.error_code
-                self._failed_reason = "libnghttp2: " + frame.goaway.opaque_data[: frame.goaway.opaque_data_len].decode("latin-1")
+                reason = frame.goaway.opaque_data[: frame.goaway.opaque_data_len].decode("latin-1")
+                self._failed_reason = f"libnghttp2: {reason or nghttp2_http2_strerror(self._failed_code).decode()}"
         return 0
 
     cdef int _frame_not_sent(self, const nghttp2_frame *frame) except -1:
