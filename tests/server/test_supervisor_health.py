@@ -44,9 +44,11 @@ def test_what_has_ended_a_worker_is_told() -> None:
 
 
 def test_a_worker_that_cannot_start_later_does_not_end_the_supervisor(tmp_path: Path) -> None:
-    path = tmp_path / "fail"
-    with supervised(env={"FAIL_FILE": str(path)}) as running:
+    path, pidfile = tmp_path / "fail", tmp_path / "pid"
+    with supervised("--pidfile", str(pidfile), env={"FAIL_FILE": str(path)}) as running:
         running.wait_for_workers(2)
+        # What workers log comes a little before what they tell the supervisor.
+        wait_until(pidfile.exists, "the supervisor knows that both are ready")
         path.touch()
         os.kill(running.started[0], signal.SIGKILL)
         running.server.wait_for("Application startup failed")
@@ -126,6 +128,19 @@ def test_a_worker_that_has_done_enough_is_replaced(options: tuple[str, ...], tar
         assert (answer.body, answer.get(b"connection")) == (f"{first} ".encode(), b"close")
         running.wait_until_gone(first)
         wait_until(lambda: running.ask()[0] != first, "another one answers")
+        running.wait_for_no_zombies()
+        assert running.server.stop() == 0
+
+
+def test_workers_that_wind_up_by_themselves_over_and_over_back_off() -> None:
+    """As when the application ends its process once it has started."""
+    with supervised(workers=1) as running:
+        for count in (1, 2):
+            running.wait_for_workers(count)
+            os.kill(running.started[-1], signal.SIGTERM)
+        running.server.wait_for("Starting the next one in 0.5 seconds.")
+        running.wait_for_workers(3)
+        assert running.ask()[0] == running.started[2]
         running.wait_for_no_zombies()
         assert running.server.stop() == 0
 

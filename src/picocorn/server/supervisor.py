@@ -189,8 +189,8 @@ class Supervisor:
             return
         slot.worker = None
         self._pool.let_go(worker)
-        if slot.replacement is None and slot in self._pool.slots:
-            self._pool.fill(slot)
+        if slot in self._pool.slots:
+            self._fill(slot, worker)
 
     # -- who has ended
 
@@ -234,8 +234,12 @@ class Supervisor:
         if code < 0 and not worker.is_ending:
             logger.warning("Child process [%d] was ended by %s.", worker.pid, signal_name(-code))
         log_process("Child process [%d] died", worker.pid)
+        self._fill(slot, worker)
+
+    def _fill(self, slot: Slot, gone: WorkerProcess) -> None:
+        """Start a worker in the place of one that is gone, at once or after a while; none where its replacement is on its way."""
         now = time.monotonic()
-        wait = slot.crashes.crashed(now - worker.ready_at if worker.ready_at is not None else 0)
+        wait = slot.crashes.crashed(now - gone.ready_at if gone.ready_at is not None else 0)
         if slot.replacement is not None:
             return
         if wait:
