@@ -224,7 +224,8 @@ class StreamOutput(Carrier):
     def write_informational(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """See Wire."""
         fields = list_fields(headers)
-        if not self.response_started and not self.closed:
+        # Not before a promised response: nobody waits for that, and h2 does not know it either.
+        if not self.response_started and not self.closed and self.stream_id % 2:
             self._session.queue_informational(self.stream_id, status, fields)
             self._host.flush_soon()
 
