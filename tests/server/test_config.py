@@ -351,6 +351,14 @@ def test_trusted_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Config(app, forwarded_allow_ips="*", log_config=None).forwarded_allow_ips == "*"
 
 
+@pytest.mark.parametrize("value", ["10.0.0.5/24", ["10.0.0.0/8", "localhost"], "10.0.0.0/33"])
+def test_proxies_that_are_no_addresses(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"'--proxy-protocol-allow-ips': '.*' is neither an address nor a network"):
+        Config(app, proxy_protocol_allow_ips=value, log_config=None)
+    for right in ("*", "unix:,127.0.0.1", ["::1", "10.0.0.0/8"], ""):
+        Config(app, proxy_protocol_allow_ips=right, log_config=None)
+
+
 def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setenv("PICOCORN_TEST_OLD", "kept")
     monkeypatch.setenv("PICOCORN_TEST_NEW", "for monkeypatch to undo")

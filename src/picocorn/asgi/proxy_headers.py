@@ -49,7 +49,8 @@ class TrustedHosts:
         self.always = "*" in items
         self._addresses: set[_Address] = set()
         self._networks: list[_Network] = []
-        self._literals: set[str] = set()
+        #: what is neither an address nor a network
+        self.literals: set[str] = set()
         for item in items:
             self._add(item)
         self._cached = lru_cache(maxsize=CACHED_HOSTS)(self._trusts)
@@ -63,9 +64,9 @@ class TrustedHosts:
                 self._networks.append(ipaddress.ip_network(item))
             except ValueError:
                 # Paths have slashes too; a network with host bits set is no network.
-                self._literals.add(item)
+                self.literals.add(item)
         elif item:
-            self._literals.add(item)
+            self.literals.add(item)
 
     def __contains__(self, host: str | None) -> bool:
         if self.always:
@@ -79,7 +80,7 @@ class TrustedHosts:
     def _trusts(self, host: str) -> bool:
         address = _address(host)
         if address is None:
-            return host in self._literals
+            return host in self.literals
         return address in self._addresses or any(address in network for network in self._networks)
 
     def client_address(self, forwarded_for: str) -> tuple[str, int]:

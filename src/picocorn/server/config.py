@@ -14,11 +14,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..asgi.lifespan import LifespanOff, LifespanOn
+from ..asgi.proxy_headers import TrustedHosts
 from ..base.errors import ConfigError, ImportFromStringError, LocalProtocolError
 from ..base.limits import HTTP1Limits, HTTP2Limits, WebSocketLimits
 from ..base.native import NATIVE
 from ..http1.writer import encode_fields
 from ..http2.engine import ENGINE
+from ..transport.preface import UNIX_PEER
 from .application import made_application, wrapped
 from .binding import addresses_of, log_listening, own_sockets, settle_binding
 from .importer import import_from_string
@@ -120,6 +122,8 @@ class Config(Settings):
             self.forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", otherwise)
         if self.proxy_protocol_allow_ips is None:
             self.proxy_protocol_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", DEFAULT_TRUSTED)
+        else:
+            self._check_proxies(TrustedHosts(self.proxy_protocol_allow_ips))
         self._settle_workers()
         self._settle_renamed()
         settle_binding(self)
@@ -147,6 +151,13 @@ class Config(Settings):
         check_platform(int(self.limit_worker_rss or 0))
         needed = self.workers > 1 or self.limit_worker_lifetime or self.limit_worker_rss or self.timeout_worker_hung
         self.needs_supervisor = bool(needed) and not self.reload
+
+    def _check_proxies(self, trusted: TrustedHosts) -> None:
+        # A slip would be noticed only when the proxy's connections are refused. With X-Forwarded-For, literals are uvicorn's.
+        for item in sorted(trusted.literals - {UNIX_PEER, "*"}):
+            raise ConfigError(
+                f"Invalid value for '--proxy-protocol-allow-ips': {item!r} is neither an address nor a network, nor unix: or *."
+            )
 
     def _check_outside(self) -> None:
         """Check what others are told about this server: load balancers, and who looks for its process."""
