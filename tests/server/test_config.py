@@ -502,3 +502,44 @@ def test_a_configuration_can_be_handed_to_workers() -> None:
     config = Config("module:app", headers=[("a", "b")], limit_worker_rss="1g", log_config=None)
     copied = pickle.loads(pickle.dumps(config))
     assert vars(copied) == vars(config)
+
+
+# -- HTTP/2
+
+
+def test_http2_is_spoken_where_it_can_be(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def speaks(**options: Any) -> bool:
+        caplog.clear()
+        settings = Config(app, log_config=None, **options)
+        assert settings.alpn_protocols == (["h2", "http/1.1"] if settings.speaks_http2 else ["http/1.1"])
+        return settings.speaks_http2
+
+    assert speaks()
+    assert speaks(http2=True, http="pure")
+    assert not speaks(http2=False)
+    assert not speaks(http=asyncio.Protocol)
+    assert not caplog.messages
+    monkeypatch.setattr("picocorn.server.config.ENGINE", "")
+    monkeypatch.setattr("picocorn.server.config.find_spec", lambda name: None)
+    assert not speaks()
+    assert not caplog.messages
+    for http in ("auto", "pure"):
+        assert not speaks(http2=True, http=http)
+        assert "pip install 'picocorn[http2]'" in caplog.text
+
+
+def test_limits_of_http2() -> None:
+    config = Config(
+        app,
+        log_config=None,
+        limit_request_fields=5,
+        http2_max_concurrent_streams=7,
+        http2_max_headers_size="8k",
+        http2_initial_stream_window_size="100k",
+        http2_initial_connection_window_size="200k",
+    )
+    limits = config.http2_limits
+    assert (limits.max_concurrent_streams, limits.header_list_bytes, limits.request_fields) == (7, 8192, 5)
+    assert (limits.stream_window_bytes, limits.connection_window_bytes) == (102400, 204800)
+    with pytest.raises(ConfigError, match="--http2-initial-connection-window-size"):
+        Config(app, log_config=None, http2_initial_connection_window_size=100)
