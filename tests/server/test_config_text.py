@@ -37,7 +37,7 @@ def values_of(details: Option) -> st.SearchStrategy[Any]:
         maximum = None if details.maximum is None else int(details.maximum)
         return st.integers(int(details.minimum or 0), maximum)
     if kind == "seconds":
-        return st.integers(int(details.minimum or 0)) | st.floats(details.minimum, allow_nan=False)
+        return st.integers(int(details.minimum or 0)) | st.floats(details.minimum, allow_nan=False, allow_infinity=False)
     if details.choices:
         imported = TEXT.map(lambda text: f"module:{text}") if details.importable else st.nothing()
         return st.sampled_from(details.choices) | imported
@@ -53,7 +53,7 @@ def values_of(details: Option) -> st.SearchStrategy[Any]:
 
 def options() -> st.SearchStrategy[dict[str, Any]]:
     """Some options, with any values that a command line could give."""
-    values = {name: values_of(details) for name, (_, details) in declared().items()}
+    values = {name: values_of(details) for name, (_, details) in declared().items() if not details.secret}
     app = {"app": values.pop("app")}
     places = {name: values.pop(name) for name in ("host", "port", "uds", "fd")}
     one = st.fixed_dictionaries(app, optional=values)
