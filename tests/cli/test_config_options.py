@@ -56,6 +56,13 @@ def test_no_file(args: list[str], env: dict[str, str], ran: list[Effective]) -> 
     assert (result.exit_code, result.stderr) == (2, "Error: Missing argument 'APP'. Try --help.\n")
 
 
+def test_a_file_without_a_name(ran: list[Effective]) -> None:
+    """As of a script whose variable is not set. Not the same as none."""
+    result = invoke("a:b", "--config", "")
+    assert (result.exit_code, result.stderr) == (2, "Error: Invalid value for '--config': '' names no file.\n")
+    assert not ran
+
+
 @pytest.mark.parametrize(
     ("args", "env", "line"),
     [

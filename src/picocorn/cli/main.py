@@ -82,6 +82,8 @@ def _layers(context: click.Context, options: dict[str, Any]) -> list[Layer]:
 
 def _settled_file(context: click.Context, config_file: str | None, no_config: bool) -> str | None:
     """The file to read, "" for none, None for the one that lies here."""
+    if config_file == "":
+        raise OneLineError("Invalid value for '--config': '' names no file.", context)
     if not no_config:
         return config_file
     said = {name: context.get_parameter_source(name) for name in ("config_file", "no_config")}
