@@ -151,7 +151,6 @@ def test_records_that_were_not_encrypted_by_the_client(converse: Callable[..., C
         talk = converse().shake_hands()
         talk.client.write(b"whole")
         talk.connection.data_received(talk._out.read() + garbage)
-        talk.connection.data_received(garbage)
         assert talk.upper.received == b"whole"
         assert talk.lower.calls == ["eof"]
         assert talk.upper.transport.is_closing()
@@ -195,6 +194,19 @@ def test_a_reader_that_pauses(converse: Callable[..., Conversation]) -> None:
         assert 0 < len(talk.upper.received) - before < 2 * 65536
         turns += 1
     assert turns > 2
+
+
+def test_garbage_behind_what_a_paused_reader_has_left(converse: Callable[..., Conversation]) -> None:
+    talk = converse().shake_hands()
+    transport = talk.upper.transport
+    talk.upper.on_data = transport.pause_reading
+    talk.client.write(b"whole")
+    talk.connection.data_received(talk._out.read() + b"\x17\x03\x03\0\x20" + bytes(32))
+    assert talk.upper.received == b"whole"
+    assert talk.lower.calls == []
+    transport.resume_reading()
+    talk.loop.turn()
+    assert talk.lower.calls == ["eof"]
 
 
 def test_a_protocol_that_fails_in_a_later_turn(converse: Callable[..., Conversation]) -> None:

@@ -15,12 +15,14 @@ cdef object logger
 
 
 cdef class TLSConnection:
+    cdef bint _awaits_request
     cdef object _backlog
     cdef Py_ssize_t _dropped_bytes
     cdef bint _eof_waits
     cdef dict _extra
     cdef bint _got_eof
     cdef bint _has_ended
+    cdef bint _has_failed
     cdef bint _has_said_goodbye
     cdef object _incoming
     cdef bint _is_held

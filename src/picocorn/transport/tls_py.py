@@ -50,12 +50,14 @@ class TLSConnection:
     """One connection. As a protocol it is given to a transport; the other methods are those of `interface.Transport`."""
 
     __slots__ = (
+        "_awaits_request",
         "_backlog",
         "_dropped_bytes",
         "_eof_waits",
         "_extra",
         "_got_eof",
         "_has_ended",
+        "_has_failed",
         "_has_said_goodbye",
         "_incoming",
         "_is_held",
@@ -94,6 +96,8 @@ class TLSConnection:
         self._eof_waits = False
         #: the peer has sent its close_notify
         self._has_ended = False
+        #: something has come that was not encrypted by the peer
+        self._has_failed = False
         self._has_said_goodbye = False
         self._wrote_eof = False
         #: the protocol wants no more data
@@ -105,6 +109,8 @@ class TLSConnection:
         #: and the protocol knows
         self._is_writer_paused = False
         self._is_shutting_down = False
+        #: the end of the server has met the handshake: the protocol is told once it has something to do
+        self._awaits_request = False
         #: None once the connection is lost
         self.transport: Any = None
 
@@ -207,12 +213,14 @@ class TLSConnection:
             self._pause_writer()
         if self._is_shutting_down and self._state == OPEN:
             # It has come for a request, most likely: that is answered.
+            self._awaits_request = True
             self._timer = self._settings.loop.call_later(FIRST_REQUEST_SECONDS, self._first_request_late)
         if self._incoming.pending:
             self._read()
 
     def _first_request_late(self) -> None:
         self._timer = None
+        self._awaits_request = False
         if self._protocol is not None:
             self._protocol.shutdown()
 
@@ -287,13 +295,13 @@ class TLSConnection:
             has_ended = self._has_ended
             if data:
                 self._protocol.data_received(data)
-                if self._is_shutting_down and self._timer is not None:
+                if self._awaits_request and self._state == OPEN:
                     self._stop_timer()
                     self._first_request_late()
             if has_ended or (self._eof_waits and len(data) < DELIVERY_BYTES):
                 self._end_of_input()
                 break
-            if len(data) < DELIVERY_BYTES:
+            if len(data) < DELIVERY_BYTES and not self._has_failed:
                 break
         if self._state != ENDED and self._outgoing.pending:
             # Answers to what TLS itself has asked for.
@@ -316,6 +324,7 @@ class TLSConnection:
                 if not pieces:
                     raise
                 # First what came before it; the next read says it again.
+                self._has_failed = True
                 break
             if not piece:
                 self._has_ended = True
@@ -351,7 +360,7 @@ class TLSConnection:
         if self._state != OPEN or not self._is_paused:
             return
         self._is_paused = False
-        if self._incoming.pending or self._ssl.pending() or self._eof_waits:
+        if self._incoming.pending or self._ssl.pending() or self._eof_waits or self._has_failed:
             # Never from here: the protocol may be in the middle of something.
             self._settings.loop.call_soon(self._read_on)
         if not self._is_held:
