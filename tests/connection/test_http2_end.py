@@ -50,6 +50,33 @@ def test_the_server_ends_in_two_steps(bench: Any) -> None:
         assert peer.transport.lost
 
 
+def test_the_second_step_comes_by_itself(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        stream = peer.get(b"/1")
+        await peer.settle()
+        peer.connection.protocol.wind_down()
+        await peer.advance(2)
+        assert peer.goaways == [(NO_ERROR, MAX_STREAM_ID), (NO_ERROR, stream)]
+        app.gates[0].set()
+        assert (await peer.response(stream)).body == b"/1"
+        assert peer.transport.ended
+
+
+def test_who_connects_while_the_server_ends_is_told_at_once(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        bench.state.winding_down = True
+        peer = HTTP2Peer(bench, hello)
+        assert (await peer.response(peer.get(b"/1"))).body == b"/1"
+        assert peer.goaways == [(NO_ERROR, MAX_STREAM_ID)]
+        await peer.advance(2)
+        assert peer.goaways[1:] == [(NO_ERROR, 1)]
+        assert peer.transport.closing or peer.transport.ended
+
+
 def test_an_idle_connection_ends_at_once(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:

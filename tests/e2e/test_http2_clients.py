@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from e2e.http2_frames import HTTP2Client, request
 from e2e.serving import MIB, Served, serving
 from harness import DEADLINE_SECONDS
+from picocorn.http2.codes import DATA, END_STREAM, GOAWAY
 
 needs_curl = pytest.mark.skipif(
     shutil.which("curl") is None or b"HTTP2" not in subprocess.run(["curl", "-V"], capture_output=True).stdout,
@@ -140,3 +142,26 @@ def test_it_can_be_switched_off(body: str) -> None:
         with server.connect() as client:
             client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
             assert client.response().status == 505
+
+
+def test_a_signal_loses_nothing(body: str) -> None:
+    with serving("raw_app", "--no-access-log", body=body, check=False) as server, server.connect() as client:
+        peer = HTTP2Client(client)
+        peer.send(*(request(stream_id, b"/wait?end") for stream_id in range(1, 40, 2)))
+        peer.ping()
+        server.server.send_signal(signal.SIGTERM)
+        while (one := peer.read()).kind != GOAWAY:
+            pass
+        assert one.payload == (2**31 - 1).to_bytes(4, "big") + bytes(4)
+        # Sent before the client has read that.
+        peer.send(request(41, b"/open?end"))
+        ended: set[int] = set()
+        while one.kind != GOAWAY or one.payload[:4] != (41).to_bytes(4, "big") or len(ended) < 21:
+            one = peer.read()
+            if one.kind == DATA and one.flags & END_STREAM:
+                ended.add(one.stream_id)
+        assert ended == set(range(1, 42, 2))
+        assert client.read_to_end() == b""
+        client.close()
+        assert server.server.join() == -signal.SIGTERM
+        assert "Cancel" not in server.server.output

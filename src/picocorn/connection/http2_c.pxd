@@ -17,6 +17,7 @@ cdef int NO_DEADLINE
 cdef int REQUEST_HEAD
 cdef int STALL
 cdef double STALL_LOOK_SECONDS
+cdef double NOTICE_SECONDS
 cdef int REQUESTS_PER_TURN
 cdef object logger
 
@@ -42,6 +43,7 @@ cdef class StreamEvents(SessionHandler):
 
 cdef class HTTP2Protocol(StreamHost):
     cdef StreamEvents _events
+    cdef object _goaway_timer
     cdef list _ready
     cdef bint _is_leaving
     cdef object _security

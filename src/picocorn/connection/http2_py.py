@@ -10,6 +10,7 @@ Application code runs inside `go_on`, `lose` and `shutdown` of streams. So every
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -31,6 +32,8 @@ logger = logging.getLogger("picocorn.error")
 
 #: Requests that one turn of the loop begins, as on a connection of HTTP/1.1: other clients wait for no more than these.
 REQUESTS_PER_TURN = 32
+#: From GOAWAY that names no stream to the one that names the last: longer than a round trip (RFC 9113 6.8).
+NOTICE_SECONDS = 1.0
 #: Between two looks at whether a client takes what waits for it.
 STALL_LOOK_SECONDS = STALLED_SECONDS / 4
 
@@ -103,6 +106,7 @@ class HTTP2Protocol(StreamHost):
 
     __slots__ = (
         "_events",
+        "_goaway_timer",
         "_is_leaving",
         "_ready",
         "_security",
@@ -117,6 +121,7 @@ class HTTP2Protocol(StreamHost):
         StreamHost.__init__(self, context, self._events)
         #: streams that shall go on
         self._ready: list[HTTP2Stream] = []
+        self._goaway_timer: asyncio.TimerHandle | None = None
         #: either side has said that there will be no new streams
         self._is_leaving = False
         #: requests have come since the deadline was last looked at
@@ -141,6 +146,8 @@ class HTTP2Protocol(StreamHost):
         self.arm(REQUEST_HEAD, context.request_header_seconds)
         self.session.start()
         self._flush()
+        if context.server_state.winding_down:
+            self.wind_down()
 
     def take_over(self, transport: Any, data: bytes, eof: bool) -> None:
         """Go on with a connection whose first bytes, `data`, are those of the preface (RFC 9113 3.3). `eof`: and the last."""
@@ -178,6 +185,8 @@ class HTTP2Protocol(StreamHost):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone, for whatever reason."""
         self._lost("HTTP/2")
+        if self._goaway_timer is not None:
+            self._goaway_timer.cancel()
         self._events.forget()
         self._lose_all()
 
@@ -190,10 +199,19 @@ class HTTP2Protocol(StreamHost):
 
     def wind_down(self) -> None:
         """Tell the client to send its next requests elsewhere (RFC 9113 6.8). Those that come all the same are still served."""
-        if self._closing:
+        if self._closing or self._is_leaving:
             return
         self.session.goaway_notice()
+        loop, context = self._context.loop, self._context.base_context
+        self._goaway_timer = loop.call_later(NOTICE_SECONDS, self._take_no_more, context=context)
         self._shutdown_sockets(False)
+
+    def _take_no_more(self) -> None:
+        """The second step: the client has had time to hear of the first."""
+        if not self._closing and not self._is_leaving:
+            self._is_leaving = True
+            self.session.goaway(NO_ERROR)
+            self._turn()
 
     def shutdown(self) -> None:
         """End the connection when its requests are done: at once if it is idle."""
