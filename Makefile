@@ -34,7 +34,7 @@ help:
 	@echo "make c-test   the C codec under sanitizers    make fuzz     every fuzz target, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make abuse    the attacks in their large form make dist     sdist and wheel"
 	@echo "make autobahn the WebSocket conformance suite, both bodies; needs a Python 2.7; ARGS=--quick takes a minute"
-	@echo "make bench    against the peers, five minutes make bench-full   all of it, half an hour, --resume goes on"
+	@echo "make bench    against the peers, five minutes make bench-full   all of it, 45 minutes, --resume goes on"
 	@echo "make bench-micro  parts, without sockets      make clean    remove what the above made"
 	@echo "make instructions    instructions per request against the stored figures; needs valgrind"
 

@@ -42,7 +42,7 @@ TITLES = {**{name: workload.title for name, workload in workloads.BY_NAME.items(
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line, with what depends on --full filled in."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="all servers and all workloads, about 30 minutes")
+    parser.add_argument("--full", action="store_true", help="all servers and all workloads, about 45 minutes")
     parser.add_argument("--websocket", action="store_true", help="all servers and all workloads of WebSockets")
     parser.add_argument("--http2", action="store_true", help="all servers and all workloads of HTTP/2 and TLS")
     parser.add_argument("--name", help="of the results (full, websocket, http2 or quick)")
