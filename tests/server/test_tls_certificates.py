@@ -148,6 +148,8 @@ def test_what_files_may_be_like(tmp_path: Path) -> None:
             path.write_text("" if file == "empty" else "hello")
         with pytest.raises(ConfigError, match=f"Cannot serve with the certificate {path}"):
             Certificates(config(ssl_certfile=str(path)))
+    with pytest.raises(ConfigError, match="there is no certificate or no key in it, or not as PEM"):
+        Certificates(config(ssl_certfile=certificate))
     with pytest.raises(ConfigError, match="Cannot verify clients with"):
         Certificates(config(ssl_certfile=both, ssl_ca_certs=key, ssl_cert_reqs=2))
     with pytest.raises(ConfigError, match="Invalid value for '--ssl-ciphers'"):

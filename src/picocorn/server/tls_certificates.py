@@ -202,6 +202,9 @@ def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None)
     if isinstance(error, ssl.SSLError) and reason:
         return str(reason).replace("_", " ").lower()
+    if isinstance(error, ssl.SSLError) and "PEM lib" in str(error):
+        # OpenSSL's name for it is that of the part that has looked.
+        return "there is no certificate or no key in it, or not as PEM"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).rstrip(".")
