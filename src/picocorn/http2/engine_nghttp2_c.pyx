@@ -7,7 +7,7 @@ asyncio and no ASGI.
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
@@ -46,8 +46,9 @@ cdef extern from *:
     void pc_leave_floods_to_us(nghttp2_option *option) nogil
 
 
-DEF KNOWN_FIELDS = 64  # a power of two, and a few times the fields of a browser's request
-DEF KNOWN_VALUE_BYTES = 512  # larger ones are not remembered: they would cost every idle connection
+DEF KNOWN_FIELDS = 32  # a power of two, and more than the fields of a browser's request
+DEF KNOWN_SHIFT = 27  # leaves as many bits as number them
+DEF KNOWN_FIELD_BYTES = 256  # larger ones are not remembered: they would cost every idle connection
 DEF MAX_HEAD_BYTES = 1048576
 
 cdef uint32_t PROTOCOL_ERROR = _PROTOCOL_ERROR
@@ -215,7 +216,8 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
     cdef int _take_field(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value) except -1:
         # What stands in the compression tables comes as the same buffers again: one look-up instead of two objects to make and
         # two to judge, for nearly every line after a connection's first request.
-        cdef uintptr_t slot = ((<uintptr_t> value >> 4) ^ (<uintptr_t> name >> 5)) & (KNOWN_FIELDS - 1)
+        cdef uint32_t mixed = <uint32_t> ((<uintptr_t> value >> 4) + 3 * (<uintptr_t> name >> 4)) * 2654435761U
+        cdef int slot = <int> (mixed >> KNOWN_SHIFT)
         cdef KnownField *known
         cdef KnownField old
         cdef nghttp2_vec text
@@ -229,6 +231,9 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
             if self._known == NULL:
                 raise MemoryError
         known = &self._known[slot]
+        if known.value != value or known.name != name:
+            # Two places for each: lines that fall on the same one must not push each other out request after request.
+            known = &self._known[slot ^ 1]
         if known.value == value and known.name == name:
             good = self._builder.add(<tuple> known.field, known.kind)
         else:
@@ -238,8 +243,10 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
             value_text = PyBytes_FromStringAndSize(<const char *> text.base, text.len)
             kind = judge_field(name_text, value_text)
             field = (name_text, value_text)
-            if text.len <= KNOWN_VALUE_BYTES:
+            if PyBytes_GET_SIZE(name_text) + PyBytes_GET_SIZE(value_text) <= KNOWN_FIELD_BYTES:
                 old = known[0]
+                known[0] = self._known[slot]
+                known = &self._known[slot]
                 nghttp2_rcbuf_incref(name)
                 nghttp2_rcbuf_incref(value)
                 Py_INCREF(field)
