@@ -144,6 +144,28 @@ def test_content_is_read_no_faster_than_the_application_reads(bench: Any) -> Non
         assert peer.conn.local_flow_control_window(stream) > 32768
 
 
+def test_single_bytes_are_put_together(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        await peer.settle()
+        stream = peer.post(b"first", end=False)
+        content = bytes(range(256)) * 100
+        for number in range(20_000):
+            peer.conn.send_data(stream, content[number : number + 1])
+        peer.data(stream, content[20_000:22_000])
+        peer.data(stream, content[22_000:22_001], True)
+        await peer.settle()
+        receive, events = app.calls[0]["receive"], []
+        while not events or events[-1]["more_body"]:
+            events.append(await receive())
+        assert b"".join(event["body"] for event in events) == b"first" + content[:22_001]
+        assert len(events) < 4
+        app.gates[0].set()
+        assert (await peer.response(stream)).status == 200
+
+
 def test_a_large_response_waits_for_the_client(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:

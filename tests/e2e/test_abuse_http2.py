@@ -251,6 +251,18 @@ def test_uploads_that_nobody_reads_are_held_to_the_windows(server: Served) -> No
     server.request(b"/open?upload")
 
 
+@pytest.mark.parametrize("size", [100_000, large(250_000)])
+def test_content_of_single_bytes_that_nobody_reads(server: Served, size: int) -> None:
+    with memory_bound(server, 3), server.connect() as client:
+        peer = HTTP2Client(client)
+        peer.ping()
+        peer.send(request(1, b"/wait?single", end=False, method=b"POST"))
+        for _ in range(size // 10_000):
+            peer.send(frame(DATA, 0, 1, b"x") * 10_000)
+        peer.ping()
+    server.request(b"/open?single")
+
+
 def test_a_flood_of_small_requests_for_who_never_reads(server: Served) -> None:
     with memory_bound(server, 16), server.connect(receive_buffer_bytes=4096) as client:
         HTTP2Client(client)

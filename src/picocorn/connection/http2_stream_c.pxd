@@ -18,6 +18,8 @@ cdef int NO_DEADLINE
 cdef int REQUEST_BODY
 cdef double LINGER_SECONDS
 cdef double UPLOAD_SECONDS
+cdef Py_ssize_t SMALL_BYTES
+cdef Py_ssize_t JOINED_BYTES
 cdef object logger
 
 
@@ -30,6 +32,7 @@ cdef class HTTP2Stream(StreamOutput):
     cdef HTTPCycle _cycle
     cdef WebSocketSession _socket
     cdef list _incoming
+    cdef bytearray _small
     cdef Py_ssize_t _content_bytes
     cdef Py_ssize_t _dropped_bytes
     cdef bint _continue_pending
@@ -43,7 +46,12 @@ cdef class HTTP2Stream(StreamOutput):
     cpdef object take_request(self, bint end)
     @cython.locals(cycle=HTTPCycle, incoming=list)
     cpdef object take_data(self, bytes data)
+    @cython.locals(cycle=HTTPCycle)
     cpdef object take_end(self)
+    @cython.locals(small=bytearray)
+    cdef object _keep_small(self, HTTPCycle cycle, bytes data)
+    @cython.locals(small=bytearray)
+    cdef object _feed_small(self, HTTPCycle cycle)
     cpdef bint take_drained(self) except -1
     @cython.locals(cycle=HTTPCycle)
     cpdef bint take_closed(self) except -1
@@ -73,6 +81,7 @@ cdef class HTTP2Stream(StreamOutput):
 
     # Wire
     cpdef object request_body(self)
+    @cython.locals(cycle=HTTPCycle)
     cpdef object consume(self, Py_ssize_t size_bytes)
     @cython.locals(head=RequestHead, fields=list)
     cpdef object push(self, object path, object headers)

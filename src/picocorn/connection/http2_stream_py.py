@@ -33,6 +33,10 @@ __all__ = ["HTTP2Stream", "new_stream"]
 
 logger = logging.getLogger("picocorn.error")
 
+#: Pieces of content below this are put together when there is something to read already, until they are as large as that.
+SMALL_BYTES = 1024
+JOINED_BYTES = 16384
+
 TOO_LARGE = "request content is larger than the limit (RFC 9110 15.5.14)"
 
 
@@ -51,6 +55,7 @@ class HTTP2Stream(StreamOutput):
         "_protocol",
         "_reading_paused",
         "_running",
+        "_small",
         "_socket",
         "_unblocked",
         "is_noted",
@@ -73,6 +78,8 @@ class HTTP2Stream(StreamOutput):
         self._socket: WebSocketSession | None = None
         #: content that has come before the beginning, or for a WebSocket
         self._incoming: list[bytes] | None = None
+        #: small pieces of content that have come behind what waits in the cycle
+        self._small: bytearray | None = None
         #: content that has come, and that of it which nobody will read
         self._content_bytes = 0
         self._dropped_bytes = 0
@@ -94,7 +101,10 @@ class HTTP2Stream(StreamOutput):
         self._content_bytes += len(data)
         cycle = self._cycle
         if cycle is not None and not self.response_complete:
-            cycle.feed_data(data)
+            if self._small is None and (len(data) >= SMALL_BYTES or not cycle.body_bytes):
+                cycle.feed_data(data)
+            else:
+                self._keep_small(cycle, data)
         elif not self._begun or self._socket is not None:
             incoming = self._incoming
             if incoming is None:
@@ -108,8 +118,25 @@ class HTTP2Stream(StreamOutput):
         """The content is complete."""
         self.request_complete = True
         self._continue_pending = False
-        if self._cycle is not None:
-            self._cycle.feed_end()
+        cycle = self._cycle
+        if cycle is not None:
+            self._feed_small(cycle)
+            cycle.feed_end()
+
+    def _keep_small(self, cycle: HTTPCycle, data: bytes) -> None:
+        # Behind content that waits to be read. As objects of their own, a window full of single bytes would be 40 times as large.
+        small = self._small
+        if small is None:
+            small = self._small = bytearray()
+        small += data
+        if len(small) >= JOINED_BYTES:
+            self._feed_small(cycle)
+
+    def _feed_small(self, cycle: HTTPCycle) -> None:
+        small = self._small
+        if small is not None:
+            self._small = None
+            cycle.feed_data(bytes(small))
 
     def take_drained(self) -> bool:
         """What is queued has fallen to the low mark. Returns whether `go_on` is due for that."""
@@ -307,6 +334,9 @@ class HTTP2Stream(StreamOutput):
 
     def consume(self, size_bytes: int) -> None:
         """See Wire."""
+        cycle = self._cycle
+        if cycle is not None:
+            self._feed_small(cycle)
         if not self.closed and not self.response_complete:
             self._session.consume(self.stream_id, size_bytes)
             self._host.flush_soon()
@@ -315,7 +345,7 @@ class HTTP2Stream(StreamOutput):
 
     def push(self, path: str, headers: Iterable[Iterable[bytes]]) -> None:
         """See Wire."""
-        fields = list_fields(headers)
+        fields = [field for field in list_fields(headers) if field[0] != b"host"]
         # Promises go out on streams of the peer's, before what makes the client ask by itself (RFC 9113 8.4).
         if self.closed or self.response_complete or self.stream_id % 2 == 0 or not self._session.peer_allows_push():
             return
