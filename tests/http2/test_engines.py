@@ -165,6 +165,31 @@ def test_large_content_waits_for_the_window_and_tells_when_it_has_drained(engine
     assert session.total_queued_bytes() == 0
 
 
+@pytest.mark.parametrize("trailers", [[], [(b"grpc-status", b"0")]])
+@pytest.mark.parametrize("of_connection", [False, True])
+def test_the_end_needs_no_window(engine: str, trailers: list[tuple[bytes, bytes]], of_connection: bool) -> None:
+    """The content fits exactly, and its end is told of later: a client that waits for it gives no more window."""
+    peer = Peer(engine) if of_connection else Peer(engine, INITIAL_WINDOW_SIZE=5)
+    peer.request(1)
+    body = bytes(65535 if of_connection else 5)
+    session = peer.session
+    session.queue_head(1, 200, OK, False)
+    session.queue_data(1, body, False)
+    peer.take()
+    if trailers:
+        session.queue_trailers(1, trailers)
+    else:
+        session.queue_data(1, b"", True)
+    (last,) = peer.take()
+    assert peer.content(1) == body
+    assert last[1] & codes.END_STREAM
+    if trailers:
+        assert peer.decode(peer.of(codes.HEADERS)[0][3])
+        assert peer.decode(last[3]) == trailers
+    assert peer.told[-1] == ("closed", 1, codes.NO_ERROR)
+    assert session.open_streams() == 0
+
+
 def test_a_smaller_initial_window_holds_for_streams_that_are_open(engine: str) -> None:
     peer = Peer(engine, INITIAL_WINDOW_SIZE=10)
     peer.request(1)

@@ -155,6 +155,8 @@ cdef extern from "nghttp2/nghttp2.h":
     int nghttp2_session_set_stream_user_data(nghttp2_session *session, int32_t stream_id, void *data)
     int nghttp2_session_set_local_window_size(nghttp2_session *session, uint8_t flags, int32_t stream_id, int32_t size)
     int32_t nghttp2_session_get_last_proc_stream_id(nghttp2_session *session)
+    int32_t nghttp2_session_get_stream_remote_window_size(nghttp2_session *session, int32_t stream_id)
+    int32_t nghttp2_session_get_remote_window_size(nghttp2_session *session)
     uint32_t nghttp2_session_get_remote_settings(nghttp2_session *session, nghttp2_settings_id id)
     int nghttp2_session_consume(nghttp2_session *session, int32_t stream_id, size_t size)
     int nghttp2_session_consume_connection(nghttp2_session *session, size_t size)

@@ -23,7 +23,7 @@ from .verdicts import engine_error, http2_error
 
 from .frames_c cimport frame as make_frame
 from .frames_c cimport uint32
-from .nghttp2_streams_c cimport check, free_lines, lines_of, set_line
+from .nghttp2_streams_c cimport check, free_lines, is_shut, lines_of, set_line
 
 __all__ = ["NGHTTP2Responses"]
 
@@ -314,6 +314,10 @@ cdef class NGHTTP2Responses(HTTP2Session):
         stream.end_queued = end
         if stream.head is not None:
             self._submit_head(stream, end and not stream.queued_bytes)
+        elif end and not stream.queued_bytes and is_shut(self._session, stream_id):
+            # Not even an empty DATA leaves the library then; an empty trailer section ends the stream as well.
+            stream.trailers = []
+            self._submit_trailers(stream)
         elif stream.deferred and (size or end):
             stream.deferred = False
             check(nghttp2_session_resume_data(self._session, stream_id))
@@ -333,8 +337,8 @@ cdef class NGHTTP2Responses(HTTP2Session):
             self._submit_plain(stream_id, stream.status, stream.head)
             stream.head = None
             self._submit_trailers(stream)
-        elif stream.deferred:
-            # Everything else has left; the content that the library was told of stays deferred until the stream closes.
+        elif not stream.queued_bytes:
+            # Everything else has left; the content that the library was told of is forgotten when the stream closes.
             self._submit_trailers(stream)
         return None
 

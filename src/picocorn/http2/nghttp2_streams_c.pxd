@@ -4,7 +4,10 @@ from libc.stdint cimport int32_t, uint8_t
 
 from cpython.object cimport PyObject
 
-from .nghttp2 cimport NGHTTP2_ERR_NOMEM, NGHTTP2_NV_FLAG_NONE, nghttp2_nv, nghttp2_strerror
+from .nghttp2 cimport (
+    NGHTTP2_ERR_NOMEM, NGHTTP2_NV_FLAG_NONE, nghttp2_nv, nghttp2_session, nghttp2_session_get_remote_window_size,
+    nghttp2_session_get_stream_remote_window_size, nghttp2_strerror,
+)
 
 
 # field sections to the library
@@ -12,6 +15,7 @@ cdef int set_line(nghttp2_nv *line, bytes name, bytes value) except -1
 cdef nghttp2_nv *lines_of(list headers, size_t spare) except NULL
 cdef void free_lines(nghttp2_nv *lines) noexcept
 cdef int check(int result) except -1
+cdef bint is_shut(nghttp2_session *session, int32_t stream_id) noexcept
 
 
 cdef class Stream:

@@ -63,6 +63,14 @@ cdef int check(int result) except -1:
     return result
 
 
+cdef bint is_shut(nghttp2_session *session, int32_t stream_id) noexcept:
+    # Whether the peer's windows let nothing through (RFC 9113 6.9.1: content, that is; its end needs none).
+    return (
+        nghttp2_session_get_stream_remote_window_size(session, stream_id) <= 0
+        or nghttp2_session_get_remote_window_size(session) <= 0
+    )
+
+
 # -- streams -----------------------------------------------------------------------------------------------------------
 
 @cython.final
