@@ -93,7 +93,9 @@ def test_a_setting_that_needs_an_option_which_is_not_there(monkeypatch: pytest.M
 
 
 @pytest.mark.skipif(not NATIVE, reason="the loop's own transports accept as it happens")
-def test_workers_have_places_among_those_who_accept_on_the_same_sockets() -> None:
+def test_workers_have_places_among_those_who_accept_on_the_same_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It would have our loggers share the lists of gunicorn's for all tests to come.
+    monkeypatch.setattr(PicocornWorker, "_use_log", lambda self: None)
     cfg = settings()
     log = gunicorn_log.Logger(cfg)
 

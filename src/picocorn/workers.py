@@ -28,21 +28,16 @@ from gunicorn.workers.base import Worker
 from .base.errors import ConfigError
 from .base.native import NATIVE
 from .server.config import Config
-from .server.drain import LAST_STEPS_SECONDS, wind_down
+from .server.drain import LAST_STEPS_SECONDS, LATE_SECONDS, wind_down
+from .server.health import heartbeat_seconds
 from .server.run import serve_here
 from .server.server import Server
 from .transport.sharing import Share, ShareTable
 
 __all__ = ["PicocornPureWorker", "PicocornWorker"]
 
-#: Between two heartbeats, unless gunicorn's timeout asks for more of them.
-HEARTBEAT_SECONDS = 1.0
-#: Heartbeats within gunicorn's timeout, so that a single late one means nothing.
-BEATS_PER_TIMEOUT = 4
 #: For what runs when a file has changed (gunicorn's --reload): a stream would keep the new code waiting for ever.
 RELOAD_SECONDS = 2.0
-#: What a keep-alive deadline may be late.
-LATE_SECONDS = 1.0
 
 #: gunicorn's setting -> our option, where another value than gunicorn's default counts. Left alone, our default does.
 _SETTINGS = {
@@ -87,7 +82,7 @@ class _Server(Server):
     def __init__(self, config: Config, worker: PicocornWorker) -> None:
         super().__init__(config)
         self._worker = worker
-        self._beat_seconds = min(HEARTBEAT_SECONDS, (worker.cfg.timeout or HEARTBEAT_SECONDS) / BEATS_PER_TIMEOUT)
+        self._beat_seconds = heartbeat_seconds(worker.cfg.timeout, 0)
         self._leaves_at: float | None = None
         self.share = worker.share
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..connection.context import ServerState
 
-__all__ = ["LAST_STEPS_SECONDS", "drain", "end_what_is_left", "log_drain_delay", "wind_down"]
+__all__ = ["LAST_STEPS_SECONDS", "LATE_SECONDS", "drain", "end_what_is_left", "log_drain_delay", "wind_down"]
 
 logger = logging.getLogger("picocorn.error")
 
@@ -31,6 +31,8 @@ DISCONNECT_SECONDS = 0.5
 CANCEL_SECONDS = 1.0
 #: How long steps 3 to 5 may take together, with room for a busy machine.
 LAST_STEPS_SECONDS = DISCONNECT_SECONDS + CANCEL_SECONDS + 2.5
+#: What the idle timeout of a connection may be late.
+LATE_SECONDS = 1.0
 
 CANCEL_MESSAGE = "Task cancelled, timeout graceful shutdown exceeded"
 

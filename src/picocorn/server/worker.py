@@ -20,7 +20,7 @@ from ..base.errors import ConfigError
 from ..transport.sharing import Share
 from .balance import files_of
 from .config import STARTUP_FAILURE, Config
-from .drain import wind_down
+from .drain import LATE_SECONDS, wind_down
 from .health import heartbeat_seconds
 from .log_files import reopen_log_files
 from .recycling import RecyclingLimits
@@ -39,8 +39,6 @@ STACK_SIGNAL = getattr(signal, "SIGUSR2", None)
 _FOR_THE_SUPERVISOR = ("SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGWINCH")
 #: For what still runs when the supervisor is gone, unless there is a timeout: nobody is left who could end it the hard way.
 ABANDONED_SECONDS = 30
-#: What a keep-alive deadline may be late.
-LATE_SECONDS = 1.0
 
 
 class WorkerServer(Server):
