@@ -66,6 +66,20 @@ find_headers() {
     fi
 }
 
+# HTTP/2 is served over libnghttp2 where it is there at the build, else over h2. Tried once: old systems have too old a library.
+find_nghttp2() {
+    if [ "${PICOCORN_BUILD_EXTENSION:-}" = no ] || [ "${PICOCORN_BUILD_NGHTTP2:-}" = no ]; then return; fi
+    if [ -e "$venv/.nghttp2-asked" ] || ! has_apt; then return; fi
+    if ! command -v cc >/dev/null && ! command -v gcc >/dev/null && ! command -v clang >/dev/null; then return; fi
+    touch "$venv/.nghttp2-asked"
+    if ! pkg-config --exists libnghttp2 2>/dev/null; then
+        apt_install pkg-config libnghttp2-dev || say "no libnghttp2: HTTP/2 is served over the h2 package, slower"
+    fi
+    if [ "$kind" = dev ] && ! command -v h2load >/dev/null; then
+        apt_install nghttp2-client || say "no nghttp and h2load: the tests that need them are skipped (Debian: nghttp2-client)"
+    fi
+}
+
 # pip is asked only when pyproject.toml has changed since it last answered.
 install_dependencies() {
     stamp=$venv/.installed-$kind
@@ -129,6 +143,7 @@ build() {
 find_python
 make_venv
 find_headers
+find_nghttp2
 install_dependencies
 find_browser
 find_proxies

@@ -12,6 +12,7 @@ import pytest
 
 from bodies import TWINS
 from picocorn.base.native import body_in_use
+from picocorn.http2.engine import ENGINE
 from picocorn.server.log_defaults import TWIN_NAMES
 
 #: Those that making a `Config` sets up, under both names.
@@ -20,7 +21,7 @@ LOGGERS = [logging.getLogger(name) for name in [*TWIN_NAMES.values(), "", "async
 
 def pytest_report_header() -> str:
     """Say which bodies are tested, so that a log can be trusted later."""
-    return f"picocorn: {body_in_use()}"
+    return f"picocorn: {body_in_use()}; HTTP/2 over {ENGINE or 'nothing'}"
 
 
 def pytest_collection_finish() -> None:

@@ -113,6 +113,41 @@ def test_a_declaration_without_a_text_is_an_error(recipe: ModuleType) -> None:
         recipe.native_sources()
 
 
+@pytest.fixture
+def library_room(recipe: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A room over a library that no system has, behind declarations of its own."""
+    monkeypatch.setattr(recipe, "LIBRARIES", {"toy/none.h": ("libtoynone", "1.2")})
+    folder = Path("src/picocorn/http1")
+    (folder / "toylib.pxd").write_text('cdef extern from "toy/none.h":\n    int toy_none()\n')
+    (folder / "over_c.pxd").write_text("from .toylib cimport toy_none\n")
+    (folder / "over_c.pyx").write_text("def none():\n    return toy_none()\n")
+    return recipe
+
+
+def test_a_room_over_a_missing_library_is_left_out(library_room: ModuleType) -> None:
+    assert "picocorn.http1.over_c" not in library_room.native_sources()
+    assert "picocorn.http1.parser_c" in library_room.native_sources()
+
+
+def test_a_missing_library_can_be_made_an_error(library_room: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PICOCORN_BUILD_TOYNONE", "yes")
+    with pytest.raises(SystemExit, match=r"pkg-config finds no libtoynone 1\.2 or newer"):
+        library_room.native_sources()
+
+
+def test_flags_of_a_library_come_from_pkg_config(library_room: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Path("toy-config")
+    program.write_text('#!/bin/sh\n[ "$3" = "libtoynone >= 1.2" ] && echo "-I/a -L/b -ltoynone"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PKG_CONFIG", str(program.absolute()))
+    assert library_room.library_flags(Path("src/picocorn/http1/over_c.pxd")) == ["-I/a", "-L/b", "-ltoynone"]
+    found = {one.name: one for one in library_room.extensions()}["picocorn.http1.over_c"]
+    assert found.extra_link_args == ["-L/b", "-ltoynone"]
+    assert "-I/a" in found.extra_compile_args
+    monkeypatch.setenv("PICOCORN_BUILD_TOYNONE", "no")
+    assert library_room.library_flags(Path("src/picocorn/http1/over_c.pxd")) is None
+
+
 @pytest.mark.parametrize(("value", "expected"), [("yes", "yes"), ("1", "yes"), ("no", "no"), ("0", "no")])
 def test_the_mode_is_what_the_environment_says(
     recipe: ModuleType, monkeypatch: pytest.MonkeyPatch, value: str, expected: str

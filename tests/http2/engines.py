@@ -18,7 +18,7 @@ ALL = {
     "h2-native": ("session_c", "engine_h2_c", "H2Engine"),
     "nghttp2": ("session_c", "engine_nghttp2_c", "NGHTTP2Engine"),
 }
-#: Those there are. Only libnghttp2 may be missing, and `body_in_use` says so.
+#: Those there are. Only libnghttp2 may be missing, and the header of the report says so.
 ENGINES = [name for name in ALL if name == "h2-pure" or ("native" in TWINS and (name == "h2-native" or ENGINE == "nghttp2"))]
 PREFACE = codes.CONNECTION_PREFACE
 GET = ((":method", "GET"), (":scheme", "http"), (":authority", "example.com"), (":path", "/"))
