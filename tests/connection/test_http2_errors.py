@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -167,6 +168,22 @@ def test_a_broken_connection_ends_with_the_reason(bench: Any, caplog: Any) -> No
             await app.calls[0]["send"](start())
 
     assert "Invalid HTTP request received." in caplog.text
+
+
+def test_a_reset_with_the_end_behind_it(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        stream = peer.head(end=False)
+        peer.flush()
+        await peer.settle()
+        waiting = asyncio.ensure_future(app.calls[0]["receive"]())
+        await bench.settle()
+        peer.conn.reset_stream(stream)
+        # DATA on stream 0, in the same read.
+        peer.connection.send(peer.conn.data_to_send() + bytes.fromhex("000001000000000000") + b"x")
+        assert (await waiting)["type"] == "http.disconnect"
 
 
 # -- limits ---------------------------------------------------------------------------------------------------------------

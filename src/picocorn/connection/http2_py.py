@@ -405,7 +405,8 @@ class HTTP2Protocol(StreamHost):
         self._lose_all()
 
     def _lose_all(self) -> None:
-        streams = [*self.streams.values(), *self.unheard]
+        # Those that are gone already may still have to be told.
+        streams = [*self.streams.values(), *self._ready, *self.unheard]
         self.streams = {}
         self._ready = []
         for stream in streams:
