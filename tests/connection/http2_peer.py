@@ -107,12 +107,12 @@ class HTTP2Peer:
             self.conn.send_data(stream_id, piece, end_stream=end and start + size >= len(content))
         self.flush()
 
-    def connect_websocket(self, path: bytes = b"/", *fields: tuple[bytes, bytes]) -> int:
+    def connect_websocket(self, path: bytes = b"/", *fields: tuple[bytes, bytes], end: bool = False) -> int:
         """Send an extended CONNECT (RFC 8441)."""
         stream_id: int = self.conn.get_next_available_stream_id()
         control = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":authority", b"a")]
         control += [(b":path", path), (b"sec-websocket-version", b"13")]
-        self.conn.send_headers(stream_id, control + list(fields))
+        self.conn.send_headers(stream_id, control + list(fields), end_stream=end)
         self.streams[stream_id] = Response()
         self.flush()
         return stream_id

@@ -9,6 +9,7 @@ import pytest
 
 from connection.applications import Held, Reader, body, hello, start
 from connection.http2_peer import HTTP2Peer
+from e2e.http2_frames import request
 from picocorn.base.errors import ClientDisconnected
 from picocorn.base.limits import HTTP2Limits
 from picocorn.connection.lingering import LINGER_SECONDS, STALLED_SECONDS
@@ -306,6 +307,34 @@ def test_a_client_that_takes_nothing_from_the_socket_is_given_up(bench: Any) -> 
         await bench.advance(STALLED_SECONDS * 0.6)
         assert peer.transport.aborted
         assert not bench.state.tasks
+
+
+def test_a_client_that_takes_nothing_is_not_asked_for_more_and_more(bench: Any) -> None:
+    """Each request is answered by the session itself, in frames that no window holds back."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        window_bytes = 65535
+        limits = HTTP2Limits(connection_window_bytes=window_bytes)
+        peer = HTTP2Peer(bench, large, settings={4: 2**31 - 1}, http2_limits=limits)
+        peer.conn.increment_flow_control_window(2**30)
+        peer.transport.stuck = True
+        peer.get()
+        await bench.settle()
+        assert peer.transport.reading
+        sent_bytes = 0
+        for first in range(3, 20000, 200):
+            many = b"".join(request(number, b"/", (b"expect", b"nothing")) for number in range(first, first + 200, 2))
+            peer.connection.send(many)
+            sent_bytes += len(many)
+            if not peer.transport.reading:
+                break
+        # A client may take nothing before it has sent all that it may.
+        assert window_bytes < sent_bytes < 4 * window_bytes
+        peer.transport.stuck = False
+        peer.transport.drain()
+        await bench.settle()
+        assert peer.transport.reading
 
 
 def test_nothing_is_left_of_many_requests(bench: Any) -> None:

@@ -77,6 +77,22 @@ class Events:
         return [self.reading]
 
 
+class Waiting:
+    """An application that accepts when it is told to."""
+
+    def __init__(self) -> None:
+        self.accepts = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await self.accepts.wait()
+        await send({"type": "websocket.accept"})
+
+    @property
+    def gates(self) -> list[asyncio.Event]:
+        return [self.accepts]
+
+
 def test_a_websocket(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:
@@ -108,6 +124,41 @@ def test_a_websocket(bench: Any) -> None:
         await peer.settle()
         assert not peer.connection.protocol.streams
         assert socket.response.error_code is None
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_client_that_ends_before_it_is_answered(bench: Any, at_once: bool) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Waiting()
+        peer = HTTP2Peer(bench, app, websocket=True)
+        stream = peer.connect_websocket(b"/ws", end=at_once)
+        if not at_once:
+            await peer.settle()
+            peer.data(stream, b"", True)
+        assert (await peer.response(stream)).error_code == CANCEL
+        assert not peer.connection.protocol.streams
+        app.accepts.set()
+        await peer.settle()
+        assert not bench.state.tasks
+        assert (await peer.response(stream)).status == 0
+
+
+def test_a_message_and_a_reset_at_once(bench: Any, caplog: Any) -> None:
+    """The application answers before the connection has come to tell it: that `send` raises is no error of its own."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        app = Events()
+        peer = HTTP2Peer(bench, app, websocket=True)
+        socket = Socket(peer)
+        await peer.settle()
+        peer.conn.send_data(socket.stream, frame(TEXT, b"hello"))
+        peer.reset(socket.stream)
+        await peer.settle()
+        assert [event["type"] for event in app.events] == ["websocket.connect", "websocket.receive"]
+        assert not bench.state.tasks
+        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_messages_are_compressed_where_that_is_offered(bench: Any) -> None:

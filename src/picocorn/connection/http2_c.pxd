@@ -19,6 +19,7 @@ cdef int STALL
 cdef double STALL_LOOK_SECONDS
 cdef double NOTICE_SECONDS
 cdef int REQUESTS_PER_TURN
+cdef int UNANSWERED_WINDOWS
 cdef object logger
 
 
@@ -51,6 +52,7 @@ cdef class HTTP2Protocol(StreamHost):
     cdef bint _trusted
     cdef bint _turn_scheduled
     cdef bint _turning
+    cdef long long _unanswered_bytes
 
     @cython.locals(stream=HTTP2Stream)
     cdef object _shutdown_sockets(self, bint at_once)

@@ -87,5 +87,6 @@ cdef class StreamOutput(Carrier):
 
     # the end
     cpdef object reset(self, unsigned int error_code)
+    cpdef object lose(self)
     @cython.locals(deadline=Deadline)
     cdef object _end_output(self)

@@ -250,6 +250,9 @@ class StreamOutput(Carrier):
                 # A cancelled send leaves nothing behind.
                 waiters.remove(waiter)
         if self.closed or self._drains_stopped:
+            if self.closed:
+                # The connection may not have come to say so: then what is raised here would pass for the application's error.
+                self.lose()
             raise ClientDisconnected("The client has disconnected.")
 
     def _wake_drainers(self) -> None:
@@ -328,6 +331,10 @@ class StreamOutput(Carrier):
         if not self.closed:
             self._session.reset(self.stream_id, error_code)
             self._host.flush_soon()
+
+    def lose(self) -> None:
+        """The stream is gone, with or without its connection. Repeats are harmless."""
+        raise NotImplementedError
 
     def _end_output(self) -> None:
         """The stream is gone, for whatever reason. Repeats are harmless."""

@@ -34,6 +34,9 @@ logger = logging.getLogger("picocorn.error")
 REQUESTS_PER_TURN = 32
 #: From GOAWAY that names no stream to the one that names the last: longer than a round trip (RFC 9113 6.8).
 NOTICE_SECONDS = 1.0
+#: A client that takes nothing may send so many times what its windows allow, as credit for more cannot reach it. The rest is
+#: requests and the like, whose answers nobody would have bounded.
+UNANSWERED_WINDOWS = 2
 #: Between two looks at whether a client takes what waits for it.
 STALL_LOOK_SECONDS = STALLED_SECONDS / 4
 
@@ -114,6 +117,7 @@ class HTTP2Protocol(StreamHost):
         "_trusted",
         "_turn_scheduled",
         "_turning",
+        "_unanswered_bytes",
     )
 
     def __init__(self, context: ConnectionContext) -> None:
@@ -130,6 +134,8 @@ class HTTP2Protocol(StreamHost):
         self._trusted = False
         self._turn_scheduled = False
         self._turning = False
+        #: has come while nothing could be sent
+        self._unanswered_bytes = 0
 
     # -- asyncio protocol
 
@@ -162,6 +168,10 @@ class HTTP2Protocol(StreamHost):
         if self._closing:
             self._linger(len(data))
             return
+        if self._writing_paused:
+            self._unanswered_bytes += len(data)
+            if self._unanswered_bytes > UNANSWERED_WINDOWS * self._context.http2_limits.connection_window_bytes:
+                self.set_reading(True)
         broken: HTTP2Error | None = None
         try:
             self.session.receive(data, self._context.loop.time())
@@ -193,6 +203,8 @@ class HTTP2Protocol(StreamHost):
     def resume_writing(self) -> None:
         """The transport has drained to its low-water mark."""
         self._writing_paused = False
+        self._unanswered_bytes = 0
+        self.set_reading(False)
         self.flush_soon()
 
     # -- asked by the server

@@ -192,7 +192,7 @@ class HTTP2Stream(StreamOutput):
         return False
 
     def lose(self) -> None:
-        """The stream is gone, with or without its connection. Repeats are harmless."""
+        """See StreamOutput."""
         cycle, socket = self._cycle, self._socket
         self._end_all()
         if socket is not None:
@@ -407,6 +407,10 @@ class HTTP2Stream(StreamOutput):
         """See Carrier. The end of our side is the end of the stream, once the peer has had time to say the same."""
         self.disarm()
         if self.closed:
+            return
+        if not self.response_started:
+            # The peer has ended its side, and with it what the application would have been asked about.
+            self.reset(CANCEL)
             return
         if not self.response_complete:
             self._session.queue_data(self.stream_id, b"", True)
