@@ -441,3 +441,29 @@ def test_plain_connect_has_no_path(engine: str) -> None:
     peer = Peer(engine)
     head = peer.request(1, ((":method", "CONNECT"), (":authority", "example.com:443")), end=False)
     assert (head.method, head.target, head.raw_path, head.query_string) == ("CONNECT", b"", b"", b"")
+
+
+def test_much_content_leaves_bit_by_bit(engine: str) -> None:
+    # The transport may hold back in between; what it has not taken must not be copied for it.
+    peer = Peer(engine, INITIAL_WINDOW_SIZE=1 << 30)
+    peer.send(frame(codes.WINDOW_UPDATE, 0, 0, uint32(1 << 30)))
+    peer.request(1)
+    content = bytes(range(256)) * 8192
+    peer.session.queue_head(1, 200, [], False)
+    peer.session.queue_data(1, content, True)
+    sizes = []
+    while peer.session.wants_send():
+        out = b"".join(peer.session.send())
+        sizes.append(len(out))
+        peer.frames += read_frames(out)
+    assert peer.content(1) == content
+    assert max(sizes) < 300000
+    assert peer.told[-1] == ("closed", 1, codes.NO_ERROR)
+
+
+def test_frames_may_be_larger_where_the_limit_says_so(engine: str) -> None:
+    peer = Peer(engine, HTTP2Limits(max_frame_bytes=65536))
+    peer.request(1, POST, end=False)
+    peer.send(peer.data(1, bytes(40000), end=True))
+    assert sum(len(note[2]) for note in peer.told if note[0] == "data") == 40000
+    assert peer.told[-1] == ("end", 1)

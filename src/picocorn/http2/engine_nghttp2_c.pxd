@@ -37,6 +37,7 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
     cdef KnownField *_known
     cdef int32_t _highest
 
+    cdef bint _was_reset(self, int32_t stream_id) noexcept
     cdef int _begin_section(self, const nghttp2_frame *frame) except -1
     cdef int _take_field(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value) except -1
     cdef int _take_frame(self, const nghttp2_frame *frame) except -1

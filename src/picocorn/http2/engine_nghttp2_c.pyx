@@ -21,7 +21,7 @@ from .verdicts import REFUSALS, STREAM_VERDICTS, engine_error
 from .frames_c cimport frame as make_frame
 from .frames_c cimport uint32
 from .heads_c cimport judge_field
-from .nghttp2_responses_c cimport set_response_callbacks
+from .nghttp2_responses_c cimport REMEMBERED_RESETS, set_response_callbacks
 from .nghttp2_streams_c cimport check
 
 __all__ = ["NGHTTP2Engine"]
@@ -208,6 +208,13 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
             self._failed_verdict = self._floods.verdict
             self._raise(NGHTTP2_ERR_CALLBACK_FAILURE)
         return None
+
+    cdef bint _was_reset(self, int32_t stream_id) noexcept:
+        cdef int i
+        for i in range(REMEMBERED_RESETS):
+            if self._resets[i] == stream_id:
+                return True
+        return False
 
     cdef int _begin_section(self, const nghttp2_frame *frame) except -1:
         self._builder.begin(frame.headers.cat != NGHTTP2_HCAT_REQUEST)

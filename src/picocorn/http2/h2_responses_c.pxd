@@ -13,6 +13,7 @@ cdef int GOAWAY
 cdef int MAX_STREAM_ID
 cdef int NO_ERROR
 cdef int REMEMBERED_RESETS
+cdef Py_ssize_t SEND_BYTES
 
 
 cdef class H2Stream:
@@ -47,6 +48,7 @@ cdef class H2Responses(HTTP2Session):
     cdef int _last_promised
     cdef int _pushed
     cdef Py_ssize_t _total_bytes
+    cdef Py_ssize_t _made_bytes
     cdef bint _ended
     cdef bint _leaving
     cdef bint _peer_leaving

@@ -16,6 +16,7 @@ from .codes import GOAWAY, MAX_STREAM_ID, NO_ERROR
 from .floods_py import Floods
 from .frames_py import frame, uint32
 from .session_py import HTTP2Session, SessionHandler
+from .settings import SEND_BYTES
 
 __all__ = ["H2Responses"]
 
@@ -85,6 +86,7 @@ class H2Responses(HTTP2Session):
         "_last_promised",
         "_leaving",
         "_limits",
+        "_made_bytes",
         "_out",
         "_peer_leaving",
         "_pushed",
@@ -117,6 +119,7 @@ class H2Responses(HTTP2Session):
         self._last_promised = 0
         self._pushed = 0
         self._total_bytes = 0
+        self._made_bytes = 0
         self._ended = False
         self._leaving = False
         self._peer_leaving = False
@@ -283,7 +286,8 @@ class H2Responses(HTTP2Session):
 
     def _pump(self) -> None:
         turns = sorted(self._ready.values(), key=_turn)
-        while turns:
+        self._made_bytes = 0
+        while turns and self._made_bytes < SEND_BYTES:
             again: list[H2Stream] = []
             urgency = -1
             for place, stream in enumerate(turns):
@@ -292,7 +296,7 @@ class H2Responses(HTTP2Session):
                     again += turns[place:]
                     break
                 more = self._send_some(stream)
-                while more and not stream.incremental:
+                while more and not stream.incremental and self._made_bytes < SEND_BYTES:
                     more = self._send_some(stream)
                 if more:
                     urgency = stream.urgency
@@ -345,6 +349,7 @@ class H2Responses(HTTP2Session):
         self._floods.sent()
         stream.queued_bytes -= size_bytes
         self._total_bytes -= size_bytes
+        self._made_bytes += size_bytes
         if stream.above_high and stream.queued_bytes <= LOW_WATER_BYTES:
             stream.above_high = False
             self._handler.drained(stream.stream_id)

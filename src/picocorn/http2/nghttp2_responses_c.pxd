@@ -39,6 +39,7 @@ cdef class NGHTTP2Responses(HTTP2Session):
     cdef int _open_requests
     cdef int _max_requests
     cdef Py_ssize_t _total_bytes
+    cdef Py_ssize_t _made_bytes
     cdef bint _busy
     cdef bint _holding
     cdef bint _ended
@@ -65,7 +66,6 @@ cdef class NGHTTP2Responses(HTTP2Session):
     cdef Stream _stream(self, int32_t stream_id)
     cdef Stream _open_for_sending(self, int32_t stream_id)
     cdef int _remember_reset(self, int32_t stream_id) noexcept
-    cdef bint _was_reset(self, int32_t stream_id) noexcept
     cdef int _stream_closed(self, int32_t stream_id, uint32_t error_code) except -1
 
     # what goes out

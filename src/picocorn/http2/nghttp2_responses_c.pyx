@@ -19,6 +19,7 @@ from ..base.limits import HIGH_WATER_BYTES as _HIGH_WATER_BYTES
 from ..base.limits import LOW_WATER_BYTES as _LOW_WATER_BYTES
 from .codes import ENHANCE_YOUR_CALM, GOAWAY, INTERNAL_ERROR
 from .codes import NO_ERROR as _NO_ERROR
+from .settings import SEND_BYTES as _SEND_BYTES
 from .verdicts import engine_error, http2_error
 
 from .frames_c cimport frame as make_frame
@@ -38,6 +39,7 @@ DEF PIECE_EXTRA_BYTES = 1024  # room for heads
 
 cdef Py_ssize_t HIGH_WATER_BYTES = _HIGH_WATER_BYTES
 cdef Py_ssize_t LOW_WATER_BYTES = _LOW_WATER_BYTES
+cdef Py_ssize_t SEND_BYTES = _SEND_BYTES
 cdef uint32_t NO_ERROR = _NO_ERROR
 cdef tuple STATUS_TEXTS = tuple([b"%03d" % status for status in range(1000)])
 
@@ -76,7 +78,7 @@ cdef ssize_t read_data(
     void *user_data
 ) noexcept:
     cdef NGHTTP2Responses engine = <NGHTTP2Responses> user_data
-    if engine._holding:
+    if engine._holding or engine._made_bytes >= SEND_BYTES:
         return NGHTTP2_ERR_PAUSE
     try:
         return engine._read_data(<Stream> source.ptr, length, flags)
@@ -206,13 +208,6 @@ cdef class NGHTTP2Responses(HTTP2Session):
         self._resets[self._next_reset] = stream_id
         self._next_reset = (self._next_reset + 1) % REMEMBERED_RESETS
         return 0
-
-    cdef bint _was_reset(self, int32_t stream_id) noexcept:
-        cdef int i
-        for i in range(REMEMBERED_RESETS):
-            if self._resets[i] == stream_id:
-                return True
-        return False
 
     cpdef object stop_upload(self, int stream_id):
         """See HTTP2Session."""
@@ -376,7 +371,11 @@ cdef class NGHTTP2Responses(HTTP2Session):
                 self._session, NGHTTP2_FLAG_NONE, stream_id, lines, 4 + PyList_GET_SIZE(head.headers), NULL)
         finally:
             free_lines(lines)
-        check(promised_id)
+        if promised_id == NGHTTP2_ERR_NOMEM:
+            raise MemoryError
+        if promised_id <= 0:
+            # No number is left, or the library knows another reason.
+            return 0
         stream = self._add_stream(promised_id)
         stream.announced = stream.remote_done = True
         self._open += 1
@@ -412,6 +411,7 @@ cdef class NGHTTP2Responses(HTTP2Session):
             return 0
         self._busy = True
         self._holding = holding
+        self._made_bytes = 0
         try:
             while True:
                 size = nghttp2_session_mem_send(self._session, &data)
@@ -493,6 +493,7 @@ cdef class NGHTTP2Responses(HTTP2Session):
             self._used += 9 + length
         stream.queued_bytes -= length
         self._total_bytes -= length
+        self._made_bytes += length
         self._floods.sent()
         if stream.above_high and stream.queued_bytes <= LOW_WATER_BYTES:
             stream.above_high = False

@@ -80,7 +80,7 @@ class HTTP2Session:
         raise NotImplementedError
 
     def send(self) -> list[bytes]:
-        """Everything that may be sent now, in few pieces; [] when there is nothing.
+        """What may be sent now, in few pieces; [] when there is nothing. `wants_send()` tells when there is more.
 
         To be called once a loop turn, and not while the transport holds back: what is not asked for stays ordered by urgency.
         """

@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_MAX_FRAME_BYTES",
     "DEFAULT_WINDOW_BYTES",
     "HARD_LIMIT_FACTOR",
+    "SEND_BYTES",
     "initial_settings",
 ]
 
@@ -27,6 +28,8 @@ DEFAULT_MAX_FRAME_BYTES = 16384
 DEFAULT_HEADER_TABLE_BYTES = 4096
 
 
+#: After so much content `send()` lets the transport have its say.
+SEND_BYTES = 262144
 #: So many times the limit of a field section is decoded to answer 431; what is larger ends the connection.
 HARD_LIMIT_FACTOR = 4
 
