@@ -162,6 +162,7 @@ def test_uvicorns_parsers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.clear()
     assert Config(app, http="httptools", log_config=None).http_protocol_class is HTTP1Protocol
     assert caplog.messages == [f"--http httptools is called --http {'native' if NATIVE else 'auto'} here."]
+    assert Config(app, http="zttp", http2=True, log_config=None).http_protocol_class is HTTP1Protocol
 
 
 def test_native_where_it_was_not_built(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,8 +80,8 @@ def test_good_values(name: str, value: Any, result: Any) -> None:
         ("lifespan", "maybe", "Invalid value for '--lifespan': 'maybe' is not one of auto, on, off."),
         (
             "http",
-            "zttp",
-            "Invalid value for '--http': 'zttp' is not one of auto, native, pure, httptools, h11 nor an import string "
+            "httpd",
+            "Invalid value for '--http': 'httpd' is not one of auto, native, pure, httptools, zttp, h11 nor an import string "
             "module:attribute.",
         ),
     ],

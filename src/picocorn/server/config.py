@@ -55,7 +55,7 @@ DEFAULT_TRUSTED = "127.0.0.1,::1"
 
 #: uvicorn's names for what has another one here.
 _RENAMED = {
-    "http": {"httptools": "native", "h11": "pure"},
+    "http": {"httptools": "native", "zttp": "native", "h11": "pure"},
     "ws": {"websockets": "native", "websockets-sansio": "native", "wsproto": "pure"},
 }
 

@@ -40,8 +40,8 @@ GROUPS = (
 )
 
 LOOP_CHOICES = ("auto", "asyncio", "uvloop", "none")
-#: `httptools` and `h11` are uvicorn's names for its fast and its pure parser.
-HTTP_CHOICES = ("auto", "native", "pure", "httptools", "h11")
+#: `httptools`, `zttp` and `h11` are uvicorn's names for its fast parsers and its pure one.
+HTTP_CHOICES = ("auto", "native", "pure", "httptools", "zttp", "h11")
 #: The last three are the names of the libraries that uvicorn can use.
 WS_CHOICES = ("auto", "none", "native", "pure", "websockets", "websockets-sansio", "wsproto")
 

@@ -67,9 +67,11 @@ class UvicornsOptions:
         metadata=about(
             choices=HTTP_CHOICES,
             importable=True,
+            # The others are other names for these; a line of help has 80 columns.
+            metavar="[auto|native|pure|MODULE:ATTRIBUTE]",
             group="Server",
-            help="HTTP/1.1 implementation: auto is native where it was compiled; httptools and h11 mean native and pure; "
-            "an import string names a protocol class.",
+            help="HTTP implementation: auto is native where it was compiled; httptools, zttp and h11 mean native, native and "
+            "pure; an import string names a protocol class.",
         ),
     )
     http2: bool | None = dataclasses.field(
