@@ -193,6 +193,30 @@ def test_a_large_response_waits_for_the_client(bench: Any) -> None:
         assert peer.streams[stream].ended
 
 
+def test_one_turn_sends_only_so_much(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app, settings={4: 2**31 - 1})
+        peer.conn.increment_flow_control_window(2**30)
+        streams = [peer.head() for _ in range(8)]
+        peer.flush()
+        await peer.settle()
+        sending = []
+        for call in app.calls:
+            await call["send"](start())
+            sending.append(asyncio.ensure_future(call["send"](body(b"x" * 1_000_000))))
+        turns = []
+        for _ in range(20):
+            before = len(peer.transport.written)
+            await asyncio.sleep(0)
+            turns.append(sum(map(len, peer.transport.written[before:])))
+        assert 1_000_000 < max(turns) < 2_000_000
+        await peer.settle()
+        await asyncio.gather(*sending)
+        assert [len(peer.streams[stream].body) for stream in streams] == [1_000_000] * 8
+
+
 def test_the_transport_holds_back_too(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:

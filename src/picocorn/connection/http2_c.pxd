@@ -19,6 +19,7 @@ cdef int STALL
 cdef double STALL_LOOK_SECONDS
 cdef double NOTICE_SECONDS
 cdef int REQUESTS_PER_TURN
+cdef Py_ssize_t BYTES_PER_TURN
 cdef int UNANSWERED_WINDOWS
 cdef object logger
 
@@ -45,6 +46,7 @@ cdef class StreamEvents(SessionHandler):
 cdef class HTTP2Protocol(StreamHost):
     cdef StreamEvents _events
     cdef object _goaway_timer
+    cdef bint _has_more
     cdef list _ready
     cdef bint _is_leaving
     cdef object _security
@@ -69,7 +71,7 @@ cdef class HTTP2Protocol(StreamHost):
     cdef object _turn(self)
     @cython.locals(left=int, position=Py_ssize_t, ready=list, stream=HTTP2Stream)
     cdef object _go_on(self)
-    @cython.locals(session=HTTP2Session, out=list)
+    @cython.locals(session=HTTP2Session, out=list, left_bytes=Py_ssize_t, piece=bytes)
     cdef object _flush(self)
     cdef object _settle(self)
     cdef bint _output_waits(self) except -1

@@ -32,6 +32,8 @@ logger = logging.getLogger("picocorn.error")
 
 #: Requests that one turn of the loop begins, as on a connection of HTTP/1.1: other clients wait for no more than these.
 REQUESTS_PER_TURN = 32
+#: Sent in one turn while the client takes it, for the same reason: its windows may let us have no end.
+BYTES_PER_TURN = 1048576
 #: From GOAWAY that names no stream to the one that names the last: longer than a round trip (RFC 9113 6.8).
 NOTICE_SECONDS = 1.0
 #: A client that takes nothing may send so many times what its windows allow, as credit for more cannot reach it. The rest is
@@ -110,6 +112,7 @@ class HTTP2Protocol(StreamHost):
     __slots__ = (
         "_events",
         "_goaway_timer",
+        "_has_more",
         "_is_leaving",
         "_ready",
         "_security",
@@ -126,6 +129,8 @@ class HTTP2Protocol(StreamHost):
         #: streams that shall go on
         self._ready: list[HTTP2Stream] = []
         self._goaway_timer: asyncio.TimerHandle | None = None
+        #: there was more to send than one turn may take
+        self._has_more = False
         #: either side has said that there will be no new streams
         self._is_leaving = False
         #: requests have come since the deadline was last looked at
@@ -314,7 +319,7 @@ class HTTP2Protocol(StreamHost):
             self._turning = False
         if self._closing:
             return
-        if self._ready:
+        if self._ready or self._has_more:
             self.flush_soon()
         self._settle()
 
@@ -340,11 +345,15 @@ class HTTP2Protocol(StreamHost):
 
     def _flush(self) -> None:
         session = self.session
-        while not self._writing_paused and self.transport is not None and session.wants_send():
+        left_bytes = BYTES_PER_TURN
+        while left_bytes > 0 and not self._writing_paused and self.transport is not None and session.wants_send():
             out = session.send()
             if not out:
                 break
             self._send(out)
+            for piece in out:
+                left_bytes -= len(piece)
+        self._has_more = left_bytes <= 0
 
     def _settle(self) -> None:
         if self.streams:
