@@ -20,6 +20,7 @@ EITHER = (
     "frame on a stream that the peer has ended",
     "WINDOW_UPDATE: window_size_increment == 0",
     "depend on itself",
+    "SETTINGS: unexpected ACK",
 )
 LIMITS = HTTP2Limits(max_concurrent_streams=5, header_list_bytes=600, request_fields=8, resets_burst=20, control_frames_burst=20)
 
@@ -196,17 +197,20 @@ def disagreement(pieces: list[bytes], cut: list[bytes], answer: bool, engines: l
         if engine == "h2-native":
             if other != first:
                 return f"{engines[0]}: {first}\n# {engine}: {other}"
-        elif (wrong := _difference(first, other)) and not (wrong == "error" and _ends_in_a_frame(b"".join(pieces))):
+        elif (wrong := _difference(first, other)) and not (wrong == "error" and _is_cut_short(b"".join(pieces))):
             return f"{wrong}\n# {engines[0]}: {first}\n# {engine}: {other}"
     return ""
 
 
-def _ends_in_a_frame(data: bytes) -> bool:
-    # One may wait for all of a frame that the other has judged by its header.
+def _is_cut_short(data: bytes) -> bool:
+    # One may wait for all of a frame, or of a field block, that the other has judged by its beginning.
     pos = len(PREFACE)
+    in_block = False
     while pos + 9 <= len(data):
+        kind, flags = data[pos + 3], data[pos + 4]
+        in_block = kind in (codes.HEADERS, codes.CONTINUATION) and not flags & codes.END_HEADERS
         pos += 9 + int.from_bytes(data[pos : pos + 3], "big")
-    return pos != len(data)
+    return pos != len(data) or in_block
 
 
 def _difference(one: Outcome, other: Outcome) -> str:

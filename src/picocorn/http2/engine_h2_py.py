@@ -134,6 +134,9 @@ class H2Engine(H2Responses):
             stream_id = int.from_bytes(reader.payload[:4], "big") & MAX_STREAM_ID
             if not stream_id:
                 raise http2_error("FRAME_STREAM")
+            if not stream_id & 1 and stream_id > self._last_promised:
+                # RFC 9218 7.1: what has not been promised cannot be urgent.
+                raise http2_error("STREAM_IDLE")
             stream = self._streams.get(stream_id)
             if stream is not None:
                 stream.urgency, stream.incremental = read_priority(reader.payload[4:])
