@@ -21,6 +21,7 @@ EITHER = (
     "WINDOW_UPDATE: window_size_increment == 0",
     "depend on itself",
     "SETTINGS: unexpected ACK",
+    "padding is longer than its frame",
 )
 LIMITS = HTTP2Limits(max_concurrent_streams=5, header_list_bytes=600, request_fields=8, resets_burst=20, control_frames_burst=20)
 
