@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+import os
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
@@ -57,3 +58,16 @@ def logging_as_it_was() -> Iterator[None]:
         if state_of(logger) != state:
             logger.handlers[:], logger.filters[:], level, logger.propagate, logger.disabled = state
             logger.setLevel(level)
+
+
+def environment() -> dict[str, str]:
+    """That of this process, without what pytest says in it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+@pytest.fixture(autouse=True)
+def environment_as_it_is() -> Iterator[None]:
+    """Fail a test that leaves another environment behind: the tests that compile would be the ones to suffer."""
+    before = environment()
+    yield
+    assert environment() == before

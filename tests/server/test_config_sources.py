@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def test_it_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     quiet = "log-config = {version = 1}\n"
     given = sources(tmp_path, f'{quiet}app = "m:a"\napp-dir = "one"\nbacklog = 1', {"port": 1})
     make_config = ConfigMaker(given)
-    generation = first_generation(make_config(), make_config, {})
+    generation = first_generation(make_config(), make_config, dict(os.environ))
     assert sys.path == [f"{tmp_path}/one", "before"]
 
     (tmp_path / "picocorn.toml").write_text("port 2")

@@ -195,7 +195,7 @@ def test_the_end_comes_while_it_starts(project: Project) -> None:
         # Opened for writing as soon as somebody reads: the application is being imported, and stays there.
         writer = os.open(gate, os.O_WRONLY)
         # An edit meanwhile is not waited for either.
-        project.write("answer.py", "print('imported')\nANSWER = open('gate').read()\n")
+        project.write("answer.py", "print('imported', flush=True)\nANSWER = open('gate').read()\n")
         project.server.wait_for("imported")
         project.ends(signal.SIGTERM)
         os.close(writer)
