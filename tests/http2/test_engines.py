@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from http2.engines import ENGINES, GET, POST, PREFACE, Peer, frame, make, read_frames, uint32
+from picocorn.base.errors import HTTP2Error
 from picocorn.base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES, HTTP2Limits
 from picocorn.http2 import codes
 
@@ -398,6 +399,39 @@ def test_urgent_streams_go_first(engine: str) -> None:
     peer.take()
     order = [f[2] for f in peer.of(codes.DATA)]
     assert list(dict.fromkeys(order)) == [3, 7, 5, 1]
+
+
+@pytest.mark.parametrize(
+    ("update", "error_code"),
+    [
+        (frame(codes.PRIORITY_UPDATE, 0, 1, uint32(1) + b"u=1"), codes.PROTOCOL_ERROR),
+        (frame(codes.PRIORITY_UPDATE, 0, 0, uint32(0) + b"u=1"), codes.PROTOCOL_ERROR),
+        (frame(codes.PRIORITY_UPDATE, 0, 0, b"123"), codes.FRAME_SIZE_ERROR),
+        (frame(codes.PRIORITY_UPDATE, 0, 0, b""), codes.FRAME_SIZE_ERROR),
+    ],
+)
+def test_malformed_priority_updates_end_the_connection(engine: str, update: bytes, error_code: int) -> None:
+    peer = Peer(engine)
+    peer.request(1)
+    with pytest.raises(HTTP2Error):
+        peer.send(update)
+    assert peer.goaways() == [(1, error_code)]
+
+
+def test_priority_updates_may_come_before_and_after_their_streams(engine: str) -> None:
+    """libnghttp2 1.52 by itself keeps pointers to the streams of the former, and writes there when they are gone."""
+    peer = Peer(engine)
+    for stream_id in range(1, 401, 2):
+        for about in (stream_id, stream_id + 2, 100001):
+            for piece in frame(codes.PRIORITY_UPDATE, 0, 0, uint32(about) + b"u=1, i")[:9], uint32(about), b"u=1, i":
+                peer.send(piece)
+        peer.now_seconds += 1
+        peer.request(stream_id)
+        peer.session.queue_head(stream_id, 200, [], True)
+        peer.take()
+        assert peer.told[-1] == ("closed", stream_id, codes.NO_ERROR)
+        peer.send(frame(codes.PRIORITY_UPDATE, 0, 0, uint32(stream_id) + b"u=1"))
+    assert not peer.goaways()
 
 
 def test_incremental_streams_share(engine: str) -> None:

@@ -20,7 +20,7 @@ from .verdicts import REFUSALS, STREAM_VERDICTS, engine_error
 
 from .frames_c cimport frame as make_frame
 from .frames_c cimport uint32
-from .heads_c cimport judge_field
+from .heads_c cimport judge_field, read_priority
 from .nghttp2_responses_c cimport REMEMBERED_RESETS, set_response_callbacks
 from .nghttp2_streams_c cimport check
 
@@ -113,6 +113,29 @@ cdef int on_data_chunk_recv(
         return NGHTTP2_ERR_CALLBACK_FAILURE
 
 
+cdef int on_extension_chunk_recv(
+    nghttp2_session *session, const nghttp2_frame_hd *header, const uint8_t *data, size_t size, void *user_data
+) noexcept:
+    cdef NGHTTP2Engine engine = <NGHTTP2Engine> user_data
+    try:
+        engine._update += PyBytes_FromStringAndSize(<const char *> data, size)
+    except BaseException as error:
+        engine._failure = error
+        return NGHTTP2_ERR_CALLBACK_FAILURE
+    return 0
+
+
+cdef int unpack_extension(
+    nghttp2_session *session, void **payload, const nghttp2_frame_hd *header, void *user_data
+) noexcept:
+    cdef NGHTTP2Engine engine = <NGHTTP2Engine> user_data
+    try:
+        return engine._take_update(header.stream_id)
+    except BaseException as error:
+        engine._failure = error
+        return NGHTTP2_ERR_CALLBACK_FAILURE
+
+
 cdef nghttp2_session_callbacks *_callbacks = NULL
 cdef nghttp2_option *_option = NULL
 
@@ -126,12 +149,15 @@ cdef int _prepare() except -1:
     nghttp2_session_callbacks_set_on_header_callback2(_callbacks, on_header)
     nghttp2_session_callbacks_set_on_frame_recv_callback(_callbacks, on_frame_recv)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(_callbacks, on_data_chunk_recv)
+    nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(_callbacks, on_extension_chunk_recv)
+    nghttp2_session_callbacks_set_unpack_extension_callback(_callbacks, unpack_extension)
     set_response_callbacks(_callbacks)
     # Credit is given for what the application has read.
     nghttp2_option_set_no_auto_window_update(_option, 1)
     nghttp2_option_set_no_http_messaging(_option, 1)
     nghttp2_option_set_no_closed_streams(_option, 1)
-    nghttp2_option_set_builtin_recv_extension_type(_option, NGHTTP2_PRIORITY_UPDATE)
+    # Ours to read: 1.52 writes to streams that are gone, where one was heard of in this frame before its request.
+    nghttp2_option_set_user_recv_extension_type(_option, NGHTTP2_PRIORITY_UPDATE)
     nghttp2_option_set_max_send_header_block_length(_option, MAX_HEAD_BYTES)
     # Where the library counts glitches as well, it goes on doing so; what our counters bound is theirs to bound.
     pc_leave_floods_to_us(_option)
@@ -150,6 +176,7 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
 
     def __cinit__(self, SessionHandler handler not None, limits):
         self._builder = HeadBuilder(limits)
+        self._update = b""
         check(nghttp2_session_server_new2(&self._session, _callbacks, <void *> self, _option))
 
     def __dealloc__(self):
@@ -343,6 +370,27 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
         stream.unconsumed_bytes += size
         self._handler.data(stream_id, PyBytes_FromStringAndSize(<const char *> data, size))
         return 0
+
+    cdef int _take_update(self, int32_t stream_id) except -1:
+        cdef bytes update = self._update
+        cdef nghttp2_extpri priority
+        cdef int32_t about
+        self._update = b""
+        if len(update) < 4:
+            self._failed_verdict = "FRAME_LENGTH"
+            return NGHTTP2_ERR_CALLBACK_FAILURE
+        about = int.from_bytes(update[:4], "big") & MAX_STREAM_ID
+        if stream_id or not about:
+            self._failed_verdict = "FRAME_STREAM"
+            return NGHTTP2_ERR_CALLBACK_FAILURE
+        if not about & 1 and <uint32_t> about >= nghttp2_session_get_next_stream_id(self._session):
+            # RFC 9218 7.1: what has not been promised cannot be urgent.
+            self._failed_verdict = "STREAM_IDLE"
+            return NGHTTP2_ERR_CALLBACK_FAILURE
+        if self._stream(about) is not None:
+            priority.urgency, priority.inc = read_priority(update[4:])
+            nghttp2_session_change_extpri_stream_priority(self._session, about, &priority, 0)
+        return NGHTTP2_ERR_CANCEL
 
     cdef int _request_done(self, Stream stream) except -1:
         stream.remote_done = True

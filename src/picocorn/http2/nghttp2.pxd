@@ -10,6 +10,7 @@ cdef extern from "nghttp2/nghttp2.h":
         NGHTTP2_ERR_PAUSE
         NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
         NGHTTP2_ERR_CALLBACK_FAILURE
+        NGHTTP2_ERR_CANCEL
         NGHTTP2_ERR_NOMEM
         NGHTTP2_ERR_BAD_CLIENT_MAGIC
         NGHTTP2_ERR_FLOODED
@@ -115,6 +116,10 @@ cdef extern from "nghttp2/nghttp2.h":
         nghttp2_session *session, const nghttp2_frame_hd *hd, void *user_data) noexcept
     ctypedef int (*nghttp2_on_begin_headers_callback)(
         nghttp2_session *session, const nghttp2_frame *frame, void *user_data) noexcept
+    ctypedef int (*nghttp2_on_extension_chunk_recv_callback)(
+        nghttp2_session *session, const nghttp2_frame_hd *hd, const uint8_t *data, size_t len, void *user_data) noexcept
+    ctypedef int (*nghttp2_unpack_extension_callback)(
+        nghttp2_session *session, void **payload, const nghttp2_frame_hd *hd, void *user_data) noexcept
     ctypedef int (*nghttp2_on_header_callback2)(
         nghttp2_session *session, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
         void *user_data) noexcept
@@ -135,13 +140,17 @@ cdef extern from "nghttp2/nghttp2.h":
     void nghttp2_session_callbacks_set_on_begin_headers_callback(
         nghttp2_session_callbacks *, nghttp2_on_begin_headers_callback)
     void nghttp2_session_callbacks_set_on_header_callback2(nghttp2_session_callbacks *, nghttp2_on_header_callback2)
+    void nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(
+        nghttp2_session_callbacks *, nghttp2_on_extension_chunk_recv_callback)
+    void nghttp2_session_callbacks_set_unpack_extension_callback(
+        nghttp2_session_callbacks *, nghttp2_unpack_extension_callback)
     void nghttp2_session_callbacks_set_send_data_callback(nghttp2_session_callbacks *, nghttp2_send_data_callback)
 
     int nghttp2_option_new(nghttp2_option **option)
     void nghttp2_option_set_no_auto_window_update(nghttp2_option *option, int val)
     void nghttp2_option_set_no_http_messaging(nghttp2_option *option, int val)
     void nghttp2_option_set_no_closed_streams(nghttp2_option *option, int val)
-    void nghttp2_option_set_builtin_recv_extension_type(nghttp2_option *option, uint8_t type)
+    void nghttp2_option_set_user_recv_extension_type(nghttp2_option *option, uint8_t type)
     void nghttp2_option_set_max_send_header_block_length(nghttp2_option *option, size_t val)
 
     int nghttp2_session_server_new2(
@@ -157,6 +166,7 @@ cdef extern from "nghttp2/nghttp2.h":
     int32_t nghttp2_session_get_last_proc_stream_id(nghttp2_session *session)
     int32_t nghttp2_session_get_stream_remote_window_size(nghttp2_session *session, int32_t stream_id)
     int32_t nghttp2_session_get_remote_window_size(nghttp2_session *session)
+    uint32_t nghttp2_session_get_next_stream_id(nghttp2_session *session)
     uint32_t nghttp2_session_get_remote_settings(nghttp2_session *session, nghttp2_settings_id id)
     int nghttp2_session_consume(nghttp2_session *session, int32_t stream_id, size_t size)
     int nghttp2_session_consume_connection(nghttp2_session *session, size_t size)
