@@ -16,7 +16,7 @@ def tls_extension(
     version: int | None,
     cipher_suite: int | None,
 ) -> dict[str, Any]:
-    """The value of `scope["extensions"]["tls"]`; every call makes another one.
+    """The value of `scope["extensions"]["tls"]`, for one connection: requests are to have copies, of the chain as well.
 
     Certificates are PEM. `client_cert_error` is always None: a client whose certificate is not accepted gets no further than the
     handshake.

@@ -6,6 +6,7 @@ from ..asgi.http_cycle_c cimport HTTPCycle, new_cycle
 from ..base.request_head_c cimport RequestHead
 from ..http1.connection_c cimport HTTP1Connection
 from .context_c cimport ConnectionContext, ServerState
+from .security_c cimport Security, security_of
 from .stream_c cimport StreamConnection
 
 cdef int CLOSED
@@ -30,7 +31,7 @@ cdef class HTTP1Protocol(StreamConnection):
     cdef bint _plain_tasks
     cdef bint _pump_scheduled
     cdef bint _pumping
-    cdef object _security
+    cdef Security _security
     cdef bint _shutting_down
     cdef int _status
     cdef bint _trusted

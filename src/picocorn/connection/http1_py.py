@@ -25,7 +25,7 @@ from ..websocket.handshake import check_handshake, wants_websocket
 from .context_py import ConnectionContext
 from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_BODY, REQUEST_HEAD
 from .lingering import make_close_a_reset
-from .security import Security, security_of
+from .security_py import Security, security_of
 from .stream_py import StreamConnection
 from .trace import trace
 from .trailers import takes_trailers

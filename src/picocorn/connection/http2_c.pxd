@@ -8,6 +8,7 @@ from ..http2.session_c cimport HTTP2Session, SessionHandler
 from .context_c cimport ConnectionContext, ServerState
 from .http2_host_c cimport StreamHost
 from .http2_stream_c cimport HTTP2Stream, new_stream
+from .security_c cimport Security, security_of
 
 cdef unsigned int CANCEL
 cdef unsigned int NO_ERROR
@@ -49,7 +50,7 @@ cdef class HTTP2Protocol(StreamHost):
     cdef bint _has_more
     cdef list _ready
     cdef bint _is_leaving
-    cdef object _security
+    cdef Security _security
     cdef bint _served
     cdef bint _trusted
     cdef bint _turn_scheduled

@@ -24,7 +24,7 @@ from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_HEAD, STALL
 from .http2_host_py import StreamHost
 from .http2_stream_py import HTTP2Stream, new_stream
 from .lingering import STALLED_SECONDS
-from .security import Security, security_of
+from .security_py import Security, security_of
 
 __all__ = ["HTTP2Protocol"]
 

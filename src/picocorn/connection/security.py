@@ -1,51 +1,17 @@
-"""What a connection's transport knows about encryption, and what that changes in the scopes of its requests. Knows no request."""
+"""Chooses the body of `Security`: native when the extensions are loaded, pure otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ..asgi.tls_extension import tls_extension
-from ..transport.tls_facts import TLSFacts, read_facts
+from ..base.native import NATIVE, half_built
+
+if TYPE_CHECKING or not NATIVE:
+    from .security_py import Security, security_of
+else:
+    try:
+        from .security_c import Security, security_of
+    except ImportError as error:
+        raise half_built(__name__) from error
 
 __all__ = ["Security", "security_of"]
-
-
-class Security:
-    """Encryption of one connection; there only where there is some."""
-
-    __slots__ = ("_facts", "_server_cert")
-
-    def __init__(self, facts: TLSFacts | None, server_cert: str | None) -> None:
-        #: None where it ends at a proxy
-        self._facts = facts
-        self._server_cert = server_cert
-
-    def apply(self, scope: dict[str, Any]) -> None:
-        """Change `scope` (of type http) in place."""
-        scope["scheme"] = "https"
-        facts = self._facts
-        if facts is not None:
-            extension = tls_extension(
-                server_cert=self._server_cert,
-                client_chain=facts.client_chain,
-                client_name=facts.client_name,
-                version=facts.version,
-                cipher_suite=facts.cipher_suite,
-            )
-            # A new dict: the scope builder gives the old one out again as long as nobody has changed it.
-            scope["extensions"] = {**scope["extensions"], "tls": extension}
-
-
-def security_of(transport: Any, server_cert_of: Callable[[Any], str | None] | None) -> Security | None:
-    """How the connection of `transport` is encrypted, at this end or, as a proxy tells, at the client's; None if it is not.
-
-    `server_cert_of` knows the certificate (PEM) of an `ssl.SSLContext`.
-    """
-    tls = transport.get_extra_info("ssl_object")
-    if tls is not None:
-        return Security(read_facts(tls), None if server_cert_of is None else server_cert_of(tls.context))
-    header = transport.get_extra_info("proxy_header")
-    if header is not None and header.over_tls:
-        return Security(None, None)
-    return None
