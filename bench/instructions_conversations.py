@@ -13,12 +13,16 @@ import gc
 import importlib
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice, repeat
 from types import ModuleType
 from typing import Any
 
 import traffic
 from apps import raw, websocket
+from instructions_callgrind import MANY
+from instructions_tls import Client, encrypted
 from null_stack import NullTransport, QueueLoop, protocol_factory
 
 __all__ = ["CONVERSATIONS", "WAYS", "play"]
@@ -34,16 +38,17 @@ class Conversation:
     app: Any = raw.app
     #: said once before, answered at once
     opening: bytes = b""
+    #: over TLS; without an opening
+    is_encrypted: bool = False
 
-    def checked(self, answer: bytes) -> int:
-        """The length of an answer that is right. Raises SystemExit for any other."""
+    def check(self, answer: bytes) -> None:
+        """Raises SystemExit for an answer that is wrong."""
         if not answer.startswith(self.beginning) or not answer.endswith(self.ending) or answer.count(self.beginning) != 1:
             raise SystemExit(f"wrong answer: {answer!r}")
-        return len(answer)
 
 
-def _http(request: bytes, ending: bytes) -> Conversation:
-    return Conversation(request, b"HTTP/1.1 200 OK\r\n", ending)
+def _http(request: bytes, ending: bytes, *, is_encrypted: bool = False) -> Conversation:
+    return Conversation(request, b"HTTP/1.1 200 OK\r\n", ending, is_encrypted=is_encrypted)
 
 
 CONVERSATIONS = {
@@ -53,6 +58,7 @@ CONVERSATIONS = {
     "ws-echo": Conversation(
         traffic.WEBSOCKET_TEXT_64, b"\x81\x40", traffic.WEBSOCKET_TEXT, websocket.echo, traffic.WEBSOCKET_HANDSHAKE
     ),
+    "tls-get": _http(traffic.RAW_GET, b"\r\n\r\nHello, World!", is_encrypted=True),
 }
 
 #: Connections that have a request ready in the same turn of the loop, in the way with sockets.
@@ -64,6 +70,12 @@ def native(name: str) -> ModuleType:
     return importlib.import_module(f"picocorn.{name}_c")
 
 
+def native_factory(loop: Any, conversation: Conversation) -> Any:
+    """What the server makes the connections of `conversation` with."""
+    factory = protocol_factory(loop, native, conversation.app, is_tls=conversation.is_encrypted)
+    return encrypted(loop, native, factory) if conversation.is_encrypted else factory
+
+
 # --- without sockets: from `data_received` to the transport's `write` ----------------------------------------------------
 
 
@@ -72,23 +84,35 @@ def play_stack(conversation: Conversation, count: int) -> None:
     loop: Any = QueueLoop()
     # Eager tasks ask whether their loop runs.
     asyncio._set_running_loop(loop)
-    protocol = protocol_factory(loop, native, conversation.app)()
+    protocol = native_factory(loop, conversation)()
     transport = NullTransport(protocol)
     protocol.connection_made(transport)
     if conversation.opening:
         protocol.data_received(conversation.opening)
         loop.run_ready()
+    client, first = Client(), b""
+    requests: Iterator[bytes] = repeat(conversation.request)
+    if conversation.is_encrypted:
+        answer = b""
+        while asked := client.shake_hands(answer):
+            transport.keep = kept = list[bytes]()
+            protocol.data_received(asked)
+            answer = b"".join(kept)
+        transport.keep = None
+        requests = client.said(conversation.request, MANY)
     opened_bytes, protocol = transport.written_bytes, transport.protocol
-    for _ in range(count):
-        protocol.data_received(conversation.request)
+    for request in islice(requests, count):
+        protocol.data_received(request)
         loop.run_ready()
+        first = first or transport.last
     # An application that waits for more is told that nothing comes.
     protocol.connection_lost(None)
     loop.run_ready()
     asyncio._set_running_loop(None)
     written_bytes = transport.written_bytes - opened_bytes
-    if written_bytes != count * conversation.checked(transport.last):
-        raise SystemExit(f"{written_bytes} bytes written for {count} answers of {len(transport.last)}")
+    conversation.check(client.heard(first) if conversation.is_encrypted else transport.last)
+    if written_bytes != count * len(first):
+        raise SystemExit(f"{written_bytes} bytes written for {count} answers of {len(first)}")
 
 
 # --- with sockets: from the poller's `epoll_wait` to its flush ------------------------------------------------------------
@@ -113,7 +137,7 @@ async def play_poller(conversation: Conversation, count: int) -> None:
         listening.bind("")  # the kernel finds a name: one in a folder would need a random one
         listening.setblocking(False)
         listening.listen(SOCKETS)
-        listener = Listener(loop, protocol_factory(loop, native, conversation.app), listening)
+        listener = Listener(loop, native_factory(loop, conversation), listening)
         clients = [socket.socket(socket.AF_UNIX) for _ in range(SOCKETS)]
         for client in clients:
             client.connect(listening.getsockname())
@@ -126,17 +150,29 @@ async def play_poller(conversation: Conversation, count: int) -> None:
             await turns()
             for client in clients:
                 client.recv_into(buffer)
-        received = length = 0
+        requests: list[Iterator[bytes]] = [repeat(conversation.request)] * SOCKETS
+        speakers = [Client() for _ in clients]
+        if conversation.is_encrypted:
+            for client, speaker in zip(clients, speakers, strict=True):
+                answer = b""
+                while asked := speaker.shake_hands(answer):
+                    client.send(asked)
+                    await turns()
+                    answer = client.recv(len(buffer))
+            requests = [speaker.said(conversation.request, MANY // SOCKETS) for speaker in speakers]
+        received = 0
+        first = b""
         for _ in range(count // SOCKETS):
-            for client in clients:
-                client.send(conversation.request)
+            for client, each in zip(clients, requests, strict=True):
+                client.send(next(each))
             await turns()
             for client in clients:
                 length = client.recv_into(buffer)
                 received += length
-        expected = count // SOCKETS * SOCKETS * conversation.checked(bytes(buffer[:length]))
-        if received != expected:
-            raise SystemExit(f"{received} bytes received of {expected}")
+                first = first or bytes(buffer[:length])
+        conversation.check(speakers[0].heard(first) if conversation.is_encrypted else first)
+        if received != count // SOCKETS * SOCKETS * len(first):
+            raise SystemExit(f"{received} bytes received, and the first of {count} answers has {len(first)}")
         for client in clients:
             client.close()
         listener.close()

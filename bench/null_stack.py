@@ -21,7 +21,9 @@ __all__ = ["NullTransport", "QueueLoop", "protocol_factory"]
 DEFAULT_HEADERS = [(b"date", b"Sat, 21 Nov 2026 11:00:00 GMT"), (b"server", b"picocorn")]
 
 
-def protocol_factory(loop: Any, room: Callable[[str], ModuleType], app: Any = raw.app) -> Callable[[], Any]:
+def protocol_factory(
+    loop: Any, room: Callable[[str], ModuleType], app: Any = raw.app, *, is_tls: bool = False
+) -> Callable[[], Any]:
     """What a server with default settings and no access log makes its connections with; `room` gives the body of a twin room."""
     module = room("connection.context")
     state = module.ServerState()
@@ -33,6 +35,7 @@ def protocol_factory(loop: Any, room: Callable[[str], ModuleType], app: Any = ra
         app_state={},
         limits=HTTP1Limits(),
         trusted_hosts=TrustedHosts("127.0.0.1"),
+        is_tls=is_tls,
     )
     context.websocket = partial(room("connection.websocket_http1").WebSocketProtocol, context)
     return partial(room("connection.http1").HTTP1Protocol, context)
