@@ -310,6 +310,30 @@ def test_a_client_that_does_not_read(converse: Callable[..., Conversation]) -> N
     assert talk.lower.calls == ["close"]
 
 
+@pytest.mark.parametrize("view", [bytes, bytearray, memoryview])
+def test_a_response_in_many_pieces_is_encrypted_as_it_goes_out(
+    converse: Callable[..., Conversation], view: Callable[[bytes], Any]
+) -> None:
+    talk = converse().shake_hands()
+    transport = talk.upper.transport
+    body = os.urandom(1024 * 1024)
+    pieces = [view(body[start : start + 65536]) for start in range(0, len(body), 65536)]
+    transport.writelines(pieces)
+    for piece in pieces:
+        if type(piece) is bytearray:
+            # The caller may use it for something else.
+            piece[:] = bytes(len(piece))
+    assert talk.upper.calls == ["made", "pause"]
+    assert len(talk.lower.written) < 400_000
+    assert transport.get_write_buffer_size() >= len(body)
+    heard = b""
+    while talk.lower.written:
+        heard += talk.hear()
+        assert len(talk.lower.written) < 400_000
+    assert heard == body
+    assert talk.upper.calls == ["made", "pause", "resume"]
+
+
 def test_writers_go_on_when_there_is_room(converse: Callable[..., Conversation]) -> None:
     talk = converse().shake_hands()
     talk.upper.transport.write(bytes(1_000_000))

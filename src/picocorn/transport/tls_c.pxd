@@ -32,6 +32,7 @@ cdef class TLSConnection:
     cdef bint _is_writing_paused
     cdef object _outgoing
     cdef object _protocol
+    cdef object _records
     cdef object _settings
     cdef object _ssl
     cdef int _state
@@ -51,11 +52,12 @@ cdef class TLSConnection:
     cdef object _drop(self, bytes data)
     @cython.locals(data=bytes, has_ended=bint)
     cdef object _read(self)
-    @cython.locals(pieces=list, piece=bytes, size=Py_ssize_t)
+    @cython.locals(asked=Py_ssize_t, data=bytes, pieces=list, piece=bytes, size=Py_ssize_t)
     cdef bytes _decrypt(self)
     cdef object _end_of_input(self)
     cdef object _broken(self, object error)
     cdef object _put(self, object data)
+    cdef object _hold(self, object data)
     cdef object _after_write(self)
     @cython.locals(sent=Py_ssize_t)
     cdef object _encrypt(self, object data)

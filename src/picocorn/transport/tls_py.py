@@ -67,6 +67,7 @@ class TLSConnection:
         "_is_writing_paused",
         "_outgoing",
         "_protocol",
+        "_records",
         "_settings",
         "_ssl",
         "_state",
@@ -81,6 +82,8 @@ class TLSConnection:
         self._state = HANDSHAKE
         #: there once something has come: a silent connection costs next to nothing
         self._ssl: Any = None
+        #: the object in C that `_ssl` passes everything on to, for what is done for each request
+        self._records: Any = None
         self._incoming: Any = None
         self._outgoing: Any = None
         #: what is behind: there once the handshake is done
@@ -159,7 +162,7 @@ class TLSConnection:
         self._backlog.clear()
         protocol = self._protocol
         # What `ssl` holds is large, and whoever still has this object has no use for it.
-        self._protocol = self._ssl = self._incoming = self._outgoing = None
+        self._protocol = self._ssl = self._records = self._incoming = self._outgoing = None
         if protocol is not None:
             protocol.connection_lost(error)
 
@@ -188,7 +191,8 @@ class TLSConnection:
     def _begin(self) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._ssl = self._settings.context().wrap_bio(self._incoming, self._outgoing, server_side=True)
+        tls = self._ssl = self._settings.context().wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._records = getattr(tls, "_sslobj", tls)
 
     def _shake_hands(self) -> None:
         try:
@@ -312,16 +316,18 @@ class TLSConnection:
 
     def _decrypt(self) -> bytes:
         """What is there, up to about DELIVERY_BYTES; notes when the peer has said that nothing follows. Raises SSLError."""
-        tls, incoming = self._ssl, self._incoming
-        pieces: list[bytes] = []
-        size = 0
-        while size < DELIVERY_BYTES:
+        records, incoming = self._records, self._incoming
+        data, size = b"", 0
+        pieces: list[bytes] | None = None
+        # A record carries less than it is long. What is asked for is allocated, so it is not more than that.
+        asked = incoming.pending or RECORD_BYTES
+        while True:
             try:
-                piece = tls.read(RECORD_BYTES)
+                piece = records.read(min(asked, RECORD_BYTES))
             except ssl.SSLWantReadError:
                 break
             except ssl.SSLError:
-                if not pieces:
+                if not size:
                     raise
                 # First what came before it; the next read says it again.
                 self._has_failed = True
@@ -329,12 +335,21 @@ class TLSConnection:
             if not piece:
                 self._has_ended = True
                 break
-            pieces.append(piece)
+            if not size:
+                data = piece
+            elif pieces is None:
+                pieces = [data, piece]
+            else:
+                pieces.append(piece)
             size += len(piece)
-            # Rather asked for than found out by an exception. OpenSSL takes one record after the other.
-            if not incoming.pending and not tls.pending():
+            if size >= DELIVERY_BYTES:
                 break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            # Rather asked for than found out by an exception. OpenSSL takes one record after the other, and a short read has
+            # left nothing of its record.
+            asked = (records.pending() if len(piece) >= min(asked, RECORD_BYTES) else 0) or incoming.pending
+            if not asked:
+                break
+        return data if pieces is None else b"".join(pieces)
 
     def _end_of_input(self) -> None:
         """Tell the protocol that nothing follows."""
@@ -398,20 +413,35 @@ class TLSConnection:
         if self._state != OPEN:
             return
         pieces = list(list_of_data)
-        if sum(map(len, pieces)) <= RECORD_BYTES:
-            # Records cost more than copies.
-            pieces = [b"".join(pieces)]
+        size = 0
         for piece in pieces:
-            if piece:
-                self._put(piece)
+            size += len(piece)
+        if size <= RECORD_BYTES:
+            # Records cost more than copies.
+            if size:
+                self._put(b"".join(pieces))
+        elif size <= WRITE_BYTES:
+            for piece in pieces:
+                if piece:
+                    self._put(piece)
+        else:
+            # By and by, as far as they go out.
+            for piece in pieces:
+                if piece:
+                    self._hold(piece)
         self._after_write()
 
     def _put(self, data: bytes | bytearray | memoryview) -> None:
         if self._backlog or self._is_writing_paused or len(data) > WRITE_BYTES:
-            self._backlog.append(data if type(data) is bytes else bytes(data))
-            self._unsent_bytes += len(data)
+            self._hold(data)
         else:
             self._encrypt(data)
+
+    def _hold(self, data: bytes | bytearray | memoryview) -> None:
+        """Let `data` wait in the backlog: as it is if nobody can change it, else a copy."""
+        is_constant = type(data) is bytes or (type(data) is memoryview and type(data.obj) is bytes and data.contiguous)
+        self._backlog.append(data if is_constant else bytes(data))  # type: ignore[arg-type]
+        self._unsent_bytes += len(data)
 
     def _after_write(self) -> None:
         if self._backlog and not self._is_writing_paused:
@@ -423,9 +453,9 @@ class TLSConnection:
 
     def _encrypt(self, data: Any) -> None:
         try:
-            sent = self._ssl.write(data)
+            sent = self._records.write(data)
             while sent < len(data):
-                sent += self._ssl.write(memoryview(data)[sent:])
+                sent += self._records.write(memoryview(data)[sent:])
         except ssl.SSLError as error:
             self._broken(error)
 
@@ -439,13 +469,16 @@ class TLSConnection:
                 self._backlog[0], data = memoryview(data)[WRITE_BYTES:], memoryview(data)[:WRITE_BYTES]
             self._unsent_bytes -= len(data)
             self._encrypt(data)
-            self._flush()
+            if not self._backlog or self._outgoing.pending >= WRITE_BYTES:
+                self._flush()
         if not self._backlog and (self._wrote_eof or self._state == CLOSING):
             self._say_goodbye()
 
     def _flush(self) -> None:
-        if self._outgoing.pending and self.transport is not None:
-            self.transport.write(self._outgoing.read())
+        if self.transport is not None:
+            data = self._outgoing.read()
+            if data:
+                self.transport.write(data)
 
     def _pause_writer(self) -> None:
         if not self._is_writer_paused and self._state == OPEN:
