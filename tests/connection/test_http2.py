@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import Any
 
 import pytest
 
 from connection.applications import Held, body, echo, hello, request, start
 from connection.http2_peer import HTTP2Peer, context_of
+from e2e import http2_frames
 from picocorn.base.limits import HTTP2Limits
 from picocorn.connection.lingering import LINGER_SECONDS
 from picocorn.http2.codes import CONNECTION_PREFACE
@@ -53,6 +55,22 @@ def test_the_preface_may_come_in_pieces(bench: Any) -> None:
             assert written[3:5] == b"\x04\x00", size
             assert written.endswith(bytes.fromhex("000000040100000000")), size
             assert not connection.transport.closing
+
+
+def test_an_application_that_begins_with_the_preface_handles_no_error(bench: Any) -> None:
+    """Where tasks start at once, it runs inside of what has made this connection one of HTTP/2: what was refused as HTTP/1."""
+    handled: list[BaseException | None] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        handled.append(sys.exception())
+        await hello(scope, receive, send)
+
+    @bench
+    async def _(bench: Any) -> None:
+        connection = bench.connect(app, context=context_of(bench, app))
+        connection.send(CONNECTION_PREFACE + bytes.fromhex("000000040000000000") + http2_frames.request(1))
+        await connection.answer()
+        assert handled == [None]
 
 
 @pytest.mark.parametrize(

@@ -155,12 +155,16 @@ class HTTP1Protocol(StreamConnection):
             return
         self._pumping = True
         self._begun = 0
+        refusal = None
         try:
-            while not self._closing and self._step():
-                pass
-        except RemoteProtocolError as error:
-            if error.code != "VERSION_NOT_SUPPORTED" or not self._leave_to_http2():
-                self._refuse(error.status_hint, str(error))
+            try:
+                while not self._closing and self._step():
+                    pass
+            except RemoteProtocolError as error:
+                refusal = (error.status_hint, str(error), error.code)
+            # Behind the handler: errors of applications that begin now shall not seem to come from this one.
+            if refusal is not None and (refusal[2] != "VERSION_NOT_SUPPORTED" or not self._leave_to_http2()):
+                self._refuse(refusal[0], refusal[1])
         finally:
             self._pumping = False
         if not self._closing:
