@@ -31,6 +31,7 @@ import os
 import platform
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -100,6 +101,7 @@ def build_facts() -> dict[str, str]:
         "machine": f"{platform.machine()} {vector_instructions()}".strip(),
         **extension_build(),
         "libc": " ".join(platform.libc_ver()),
+        "openssl": ssl.OPENSSL_VERSION,
         "valgrind": valgrind,
     }
 
