@@ -334,6 +334,14 @@ def test_a_response_in_many_pieces_is_encrypted_as_it_goes_out(
     assert talk.upper.calls == ["made", "pause", "resume"]
 
 
+def test_small_pieces_leave_in_one_record(converse: Callable[..., Conversation]) -> None:
+    talk = converse().shake_hands()
+    talk.upper.transport.writelines([b"head", b"", bytearray(b"content" * 100)])
+    # RFC 8446 5.2: five bytes before a record, the last two of them its length.
+    assert len(talk.lower.written) == 5 + int.from_bytes(talk.lower.written[3:5], "big")
+    assert talk.hear() == b"head" + b"content" * 100
+
+
 def test_writers_go_on_when_there_is_room(converse: Callable[..., Conversation]) -> None:
     talk = converse().shake_hands()
     talk.upper.transport.write(bytes(1_000_000))
