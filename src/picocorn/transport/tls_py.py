@@ -439,8 +439,13 @@ class TLSConnection:
 
     def _hold(self, data: bytes | bytearray | memoryview) -> None:
         """Let `data` wait in the backlog: as it is if nobody can change it, else a copy."""
-        is_constant = type(data) is bytes or (type(data) is memoryview and type(data.obj) is bytes and data.contiguous)
-        self._backlog.append(data if is_constant else bytes(data))  # type: ignore[arg-type]
+        if type(data) is bytes:
+            self._backlog.append(data)
+        elif type(data) is memoryview and type(data.obj) is bytes and data.contiguous:
+            # Another view: the caller may release his.
+            self._backlog.append(data[:])
+        else:
+            self._backlog.append(bytes(data))
         self._unsent_bytes += len(data)
 
     def _after_write(self) -> None:
