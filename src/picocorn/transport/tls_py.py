@@ -413,22 +413,18 @@ class TLSConnection:
         if self._state != OPEN:
             return
         pieces = list(list_of_data)
-        size = 0
-        for piece in pieces:
-            size += len(piece)
+        size = sum(map(len, pieces))
         if size <= RECORD_BYTES:
             # Records cost more than copies.
             if size:
                 self._put(b"".join(pieces))
-        elif size <= WRITE_BYTES:
-            for piece in pieces:
-                if piece:
-                    self._put(piece)
         else:
-            # By and by, as far as they go out.
             for piece in pieces:
-                if piece:
+                if piece and size > WRITE_BYTES:
+                    # By and by, as it goes out.
                     self._hold(piece)
+                elif piece:
+                    self._put(piece)
         self._after_write()
 
     def _put(self, data: bytes | bytearray | memoryview) -> None:
