@@ -9,12 +9,19 @@ import os
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
+import hypothesis
 import pytest
 
 from bodies import TWINS
 from picocorn.base.native import body_in_use
 from picocorn.http2.engine import ENGINE
 from picocorn.server.log_defaults import TWIN_NAMES
+
+# No test asserts a time, and one that fails in CI fails on every machine: what is found by chance is for fuzz/ to find.
+hypothesis.settings.register_profile(
+    "house", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
 
 #: Those that making a `Config` sets up, under both names.
 LOGGERS = [logging.getLogger(name) for name in [*TWIN_NAMES.values(), "", "asyncio"]]

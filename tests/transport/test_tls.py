@@ -127,9 +127,15 @@ def test_a_client_that_trusts_nobody(converse: Callable[..., Conversation]) -> N
 
 
 def test_the_end_of_the_server_meets_a_handshake(converse: Callable[..., Conversation]) -> None:
-    silent, asking, idle = converse(), converse(), converse()
+    silent, begun, asking, idle = converse(), converse(), converse(), converse()
     silent.connection.shutdown()
     assert silent.lower.calls == ["abort"]
+    begun.connection.data_received(b"\x16\x03\x01\x02\x00\x01")
+    before = begun.loop.timer_seconds
+    begun.connection.shutdown()
+    assert begun.loop.timer_seconds < before
+    begun.loop.pass_time()
+    assert begun.lower.calls == ["abort"]
     for talk in (asking, idle):
         with contextlib.suppress(ssl.SSLWantReadError):
             talk.client.do_handshake()

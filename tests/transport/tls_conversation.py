@@ -127,11 +127,14 @@ class Loop:
 
     def __init__(self) -> None:
         self.timers: list[Timer] = []
+        #: of the last one
+        self.timer_seconds = 0.0
         self.soon: list[Callable[[], None]] = []
         self.reports: list[dict[str, Any]] = []
 
     def call_later(self, seconds: float, act: Callable[..., None], *arguments: Any) -> Timer:
         timer = Timer(lambda: act(*arguments))
+        self.timer_seconds = seconds
         self.timers.append(timer)
         return timer
 
@@ -165,7 +168,7 @@ class Conversation:
             context=lambda: server,
             protocol=self._choose,
             plain_answer=PLAIN,
-            handshake_seconds=1,
+            handshake_seconds=10,
             shutdown_seconds=1,
             connections=self.connections,
         )

@@ -1,8 +1,7 @@
 """TLS on any transport: towards that an asyncio-style protocol, towards the protocol behind it a transport. Server side only.
 
-The records are the business of the standard library's `ssl`, by way of memory; here is when bytes go in and out of it, with flow
-control both ways and an end that is told (close_notify). Knows neither certificates nor HTTP. The text is compiled a second time
-as `tls_c`. A native engine may take its place: `tls_settings` is all that it is given.
+Records are the business of the standard library's `ssl`, by way of memory; here is when bytes go in and out of it, how it ends.
+Knows neither certificates nor HTTP. Compiled a second time as `tls_c`; a native engine could do with `tls_settings` alone.
 
 The protocol behind runs inside `data_received` and may close, abort or pause: so state is looked at again after each call.
 """
@@ -13,7 +12,7 @@ import contextlib
 import logging
 import ssl
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .tls_settings import TLSSettings
@@ -42,8 +41,16 @@ HANDSHAKE_RECORD = 0x16
 LAST_WORDS_SECONDS = 5.0
 #: Of what comes after the end.
 DROPPED_BYTES = 16 * 1024 * 1024
-#: For the first request on a connection whose handshake the end of the server has met.
+#: For the first request on a connection whose handshake the end of the server has met, and before it for the handshake.
 FIRST_REQUEST_SECONDS = 1.0
+#: What `get_extra_info` knows of the `ssl` object.
+EXTRA_INFO: dict[str, Callable[[Any], Any]] = {
+    "ssl_object": lambda tls: tls,
+    "sslcontext": lambda tls: tls.context,
+    "peercert": lambda tls: tls.getpeercert(),
+    "cipher": lambda tls: tls.cipher(),
+    "compression": lambda tls: tls.compression(),
+}
 
 
 class TLSConnection:
@@ -277,10 +284,13 @@ class TLSConnection:
     # -- asked by the server, until the handshake is done
 
     def shutdown(self) -> None:
-        """End the connection when its first request is done, or now if nothing has come yet."""
+        """End the connection when its first request is done, or now if nothing has come; the handshake must not take long."""
         self._is_shutting_down = True
+        self._stop_timer()
         if self._ssl is None or self._state == ENDED:
             self.abort()
+        else:
+            self._timer = self._settings.loop.call_later(FIRST_REQUEST_SECONDS, self._handshake_late)
 
     def disconnect(self) -> None:
         """End the connection now."""
@@ -572,18 +582,8 @@ class TLSConnection:
         if self._extra is not None and name in self._extra:
             return self._extra[name]
         tls = self._ssl
-        if tls is None or self._state == HANDSHAKE:
-            pass
-        elif name == "ssl_object":
-            return tls
-        elif name == "sslcontext":
-            return tls.context
-        elif name == "peercert":
-            return tls.getpeercert()
-        elif name == "cipher":
-            return tls.cipher()
-        elif name == "compression":
-            return tls.compression()
+        if tls is not None and self._state != HANDSHAKE and name in EXTRA_INFO:
+            return EXTRA_INFO[name](tls)
         return default if self.transport is None else self.transport.get_extra_info(name, default)
 
     def set_extra_info(self, extra: dict[str, Any]) -> None:
