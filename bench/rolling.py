@@ -243,12 +243,14 @@ def spread(output: Path, times: int, seconds: int) -> None:
             )
     for path, title in (("/work", "half a millisecond of work"), ("/", "no work")):
         pairs = [[run(path, workers, "shared") for workers in (1, 2)] for _ in range(times)]
+        uneven = median(two.requests[-1] / two.requests[0] for _, two in pairs)
         one, two = (median(found.rate for found in each) for each in zip(*pairs, strict=True))
         factor = median(two.rate / one.rate for one, two in pairs)
         busy = median(two.client_busy for _, two in pairs)
         print(
             f"{title}: {one:.0f} requests/s with one worker, {two:.0f} with two: {factor:.2f} times; "
-            f"wrk took {busy:.0%} of a core beside the two" + (f" ({verdict(factor >= FASTER)})" if path == "/work" else ""),
+            f"wrk took {busy:.0%} of a core beside the two; requests of the busier worker to the other's: {uneven:.2f}"
+            + (f" ({verdict(factor >= FASTER and uneven <= EVEN)})" if path == "/work" else ""),
             flush=True,
         )
 

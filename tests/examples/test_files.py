@@ -65,10 +65,12 @@ def test_options_exist(where: str) -> None:
 
 
 def test_times_fit_into_each_other() -> None:
-    unit, pod = directives("app.service"), container()[0]
-    for where, seconds in (("systemd", unit["TimeoutStopSec"]), ("kubernetes", pod["terminationGracePeriodSeconds"])):
+    unit, (pod, app) = directives("app.service"), container()
+    before_seconds = app["lifecycle"]["preStop"]["sleep"]["seconds"]
+    limits = ("systemd", int(unit["TimeoutStopSec"])), ("kubernetes", pod["terminationGracePeriodSeconds"] - before_seconds)
+    for where, seconds in limits:
         given = options(commands()[where])
-        assert int(seconds) >= float(given["--drain-delay"]) + float(given["--timeout-graceful-shutdown"]) + 5
+        assert seconds >= float(given["--drain-delay"]) + float(given["--timeout-graceful-shutdown"]) + 5
     nginx = re.search(r"^ *keepalive_timeout (\d+)s;", (DEPLOY / "nginx.conf").read_text(), re.MULTILINE)
     assert nginx is not None
     assert int(nginx[1]) < float(options(commands()["systemd"])["--timeout-keep-alive"])
