@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import platform
@@ -43,6 +44,7 @@ import picocorn
 from instructions_callgrind import Cost, cost_per_request, play_native
 from instructions_conversations import CONVERSATIONS, WAYS
 from picocorn.base.native import NATIVE
+from picocorn.http2.engine import ENGINE
 
 if NATIVE:
     from picocorn.asgi import scope_c  # type: ignore[attr-defined]
@@ -92,6 +94,15 @@ def extension_build() -> dict[str, str]:
     }
 
 
+def nghttp2_build() -> str:
+    """The file of libnghttp2 that is in use, whose name ends with its version; nothing without its engine."""
+    if ENGINE != "nghttp2":
+        return ""
+    importlib.import_module("picocorn.http2.engine_nghttp2_c")
+    found = re.search(r"libnghttp2\S*", Path("/proc/self/maps").read_text(encoding="utf-8"))
+    return found[0] if found else ""
+
+
 def build_facts() -> dict[str, str]:
     """All that is known to change a count, beside picocorn itself."""
     valgrind = subprocess.run(["valgrind", "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -102,6 +113,7 @@ def build_facts() -> dict[str, str]:
         **extension_build(),
         "libc": " ".join(platform.libc_ver()),
         "openssl": ssl.OPENSSL_VERSION,
+        "nghttp2": nghttp2_build(),
         "valgrind": valgrind,
     }
 
@@ -279,6 +291,8 @@ def main() -> int:
     grown = basis.grown(counted)
     print_table(counted, basis.figures)
     print(f"instructions: {basis.reason}")
+    if ENGINE != "nghttp2":
+        print("instructions: no libnghttp2 was built in: h2-get was not counted")
     for line in grown:
         print(f"instructions: grown too much: {line}", file=sys.stderr)
     if options.update:

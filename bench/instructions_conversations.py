@@ -19,13 +19,18 @@ from itertools import islice, repeat
 from types import ModuleType
 from typing import Any
 
+import instructions_http2
 import traffic
 from apps import raw, websocket
 from instructions_callgrind import MANY
 from instructions_tls import Client, encrypted
 from null_stack import NullTransport, QueueLoop, protocol_factory
+from picocorn.http2.engine import ENGINE
 
 __all__ = ["CONVERSATIONS", "WAYS", "play"]
+
+#: Of the loop, that an answer of HTTP/1.1 takes at most.
+TURNS = 4
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,23 @@ class Conversation:
     opening: bytes = b""
     #: over TLS; without an opening
     is_encrypted: bool = False
+    #: requests in one piece, each on a stream of its own: HTTP/2 if there is more than one
+    streams: int = 1
+    #: of the loop, that an answer takes over sockets, with a margin
+    turns: int = TURNS
 
     def check(self, answer: bytes) -> None:
         """Raises SystemExit for an answer that is wrong."""
-        if not answer.startswith(self.beginning) or not answer.endswith(self.ending) or answer.count(self.beginning) != 1:
+        if self.streams > 1:
+            instructions_http2.check(answer, self.ending)
+        elif not answer.startswith(self.beginning) or not answer.endswith(self.ending) or answer.count(self.beginning) != 1:
             raise SystemExit(f"wrong answer: {answer!r}")
+
+    def said(self, client: Client, count: int) -> Iterator[bytes]:
+        """What the client says for `count` requests. All of it that has to be made is, before the first is given out."""
+        if self.is_encrypted:
+            return client.said(self.request, count)
+        return instructions_http2.pieces(count // self.streams) if self.streams > 1 else repeat(self.request)
 
 
 def _http(request: bytes, ending: bytes, *, is_encrypted: bool = False) -> Conversation:
@@ -60,6 +77,17 @@ CONVERSATIONS = {
     ),
     "tls-get": _http(traffic.RAW_GET, b"\r\n\r\nHello, World!", is_encrypted=True),
 }
+#: Only with libnghttp2, whose engine is not built where its headers are missing.
+if ENGINE == "nghttp2":
+    CONVERSATIONS["h2-get"] = Conversation(
+        b"",
+        b"",
+        b"Hello, World!",
+        opening=instructions_http2.OPENING,
+        streams=instructions_http2.STREAMS,
+        # Before Python 3.12 the tasks begin in the next, and what they send leaves in one behind that.
+        turns=6,
+    )
 
 #: Connections that have a request ready in the same turn of the loop, in the way with sockets.
 SOCKETS = 16
@@ -91,7 +119,6 @@ def play_stack(conversation: Conversation, count: int) -> None:
         protocol.data_received(conversation.opening)
         loop.run_ready()
     client, first = Client(), b""
-    requests: Iterator[bytes] = repeat(conversation.request)
     if conversation.is_encrypted:
         answer = b""
         while asked := client.shake_hands(answer):
@@ -99,9 +126,9 @@ def play_stack(conversation: Conversation, count: int) -> None:
             protocol.data_received(asked)
             answer = b"".join(kept)
         transport.keep = None
-        requests = client.said(conversation.request, MANY)
+    requests = conversation.said(client, MANY)
     opened_bytes, protocol = transport.written_bytes, transport.protocol
-    for request in islice(requests, count):
+    for request in islice(requests, count // conversation.streams):
         protocol.data_received(request)
         loop.run_ready()
         first = first or transport.last
@@ -110,9 +137,9 @@ def play_stack(conversation: Conversation, count: int) -> None:
     loop.run_ready()
     asyncio._set_running_loop(None)
     written_bytes = transport.written_bytes - opened_bytes
-    conversation.check(client.heard(first) if conversation.is_encrypted else transport.last)
-    if written_bytes != count * len(first):
-        raise SystemExit(f"{written_bytes} bytes written for {count} answers of {len(first)}")
+    conversation.check(client.heard(first) if conversation.is_encrypted else first)
+    if written_bytes != count // conversation.streams * len(first):
+        raise SystemExit(f"{written_bytes} bytes written for {count} requests, {len(first)} of them for the first piece")
 
 
 # --- with sockets: from the poller's `epoll_wait` to its flush ------------------------------------------------------------
@@ -147,10 +174,9 @@ async def play_poller(conversation: Conversation, count: int) -> None:
         if conversation.opening:
             for client in clients:
                 client.send(conversation.opening)
-            await turns()
+            await turns(conversation.turns)
             for client in clients:
                 client.recv_into(buffer)
-        requests: list[Iterator[bytes]] = [repeat(conversation.request)] * SOCKETS
         speakers = [Client() for _ in clients]
         if conversation.is_encrypted:
             for client, speaker in zip(clients, speakers, strict=True):
@@ -159,29 +185,30 @@ async def play_poller(conversation: Conversation, count: int) -> None:
                     client.send(asked)
                     await turns()
                     answer = client.recv(len(buffer))
-            requests = [speaker.said(conversation.request, MANY // SOCKETS) for speaker in speakers]
+        requests = [conversation.said(speaker, MANY // SOCKETS) for speaker in speakers]
         received = 0
         first = b""
-        for _ in range(count // SOCKETS):
+        pieces = count // SOCKETS // conversation.streams
+        for _ in range(pieces):
             for client, each in zip(clients, requests, strict=True):
                 client.send(next(each))
-            await turns()
+            await turns(conversation.turns)
             for client in clients:
                 length = client.recv_into(buffer)
                 received += length
                 first = first or bytes(buffer[:length])
         conversation.check(speakers[0].heard(first) if conversation.is_encrypted else first)
-        if received != count // SOCKETS * SOCKETS * len(first):
-            raise SystemExit(f"{received} bytes received, and the first of {count} answers has {len(first)}")
+        if received != pieces * SOCKETS * len(first):
+            raise SystemExit(f"{received} bytes received for {count} requests, {len(first)} of them for the first piece")
         for client in clients:
             client.close()
         listener.close()
         await turns()
 
 
-async def turns() -> None:
-    """As many turns of the loop as an answer takes, with a margin; the same number each time."""
-    for _ in range(4):
+async def turns(count: int = TURNS) -> None:
+    """As many turns of the loop; the same number each time, so that they cost the same."""
+    for _ in range(count):
         await asyncio.sleep(0)
 
 

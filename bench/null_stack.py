@@ -15,6 +15,7 @@ from typing import Any
 from apps import raw
 from picocorn.asgi.proxy_headers import TrustedHosts
 from picocorn.base.limits import HTTP1Limits
+from picocorn.http2.engine import new_session
 
 __all__ = ["NullTransport", "QueueLoop", "protocol_factory"]
 
@@ -37,6 +38,8 @@ def protocol_factory(
         trusted_hosts=TrustedHosts("127.0.0.1"),
         is_tls=is_tls,
     )
+    context.http2 = partial(room("connection.http2").HTTP2Protocol, context)
+    context.new_http2_session = new_session
     context.websocket = partial(room("connection.websocket_http1").WebSocketProtocol, context)
     return partial(room("connection.http1").HTTP1Protocol, context)
 
