@@ -66,6 +66,12 @@ def spent_nanoseconds(before: Mapping[int, int], after: Mapping[int, int]) -> in
     return sum(spent - before.get(process, 0) for process, spent in after.items())
 
 
+def largest_share(before: Mapping[int, int], after: Mapping[int, int]) -> float:
+    """How much of the CPU time between two looks the process took that took most: 0.5 where two have done the same."""
+    spent = [nanoseconds - before.get(process, 0) for process, nanoseconds in after.items()]
+    return max(spent, default=0) / (sum(spent) or 1)
+
+
 def rss_kib(pid: int, proc: Path = PROC) -> int:
     """Resident memory of `pid` and its descendants; what they share counts once for each."""
     total = 0

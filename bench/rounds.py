@@ -16,11 +16,13 @@ import websocket_verify
 import wrk
 from failure import BenchFailure, Unsupported
 from launch import Stable
-from peers import ACCESS_LOG, Peer
-from process import Server, spent_nanoseconds
+from peers import ACCESS_LOG, TWO_WORKERS, Peer
+from process import Server, largest_share, spent_nanoseconds
 from workloads import AnyWorkload, HTTP2Workload, TLSWorkload, WebSocketWorkload, Workload
 
 WARM_UP_SECONDS = 1
+#: of the CPU time of two workers: with one that takes more, readers should know that the other has had a rest
+UNEVEN_SHARE = 0.9
 
 Cell = dict[str, Any]
 
@@ -196,7 +198,9 @@ class Entrant:
             return
         with self.failures(f"in round {number + 1}: "):
             self.server.resume()
+            before = self.server.cpu()
             load, spent = self._load(self.effort.seconds)
+            self._look_at_workers(before, self.server.cpu())
             self.cell["rss_kib"] = self.server.rss_kib()
             self.cell["requests_per_second"].append(load.requests_per_second)
             self.cell["cpu_us"].append(spent / 1000 / load.requests)
@@ -205,6 +209,11 @@ class Entrant:
             if load.client_busy is not None:
                 self.cell.setdefault("client_busy", []).append(load.client_busy)
             self._make_room()
+
+    def _look_at_workers(self, before: dict[int, int], after: dict[int, int]) -> None:
+        share = largest_share(before, after)
+        if self.workload.way == TWO_WORKERS and share > UNEVEN_SHARE:
+            self.cell["note"] = f"one process took {share:.0%} of the CPU time"
 
     def finish(self) -> None:
         """Look at the answer once more, and at the log when there has to be one."""

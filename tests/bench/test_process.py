@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from failure import BenchFailure
-from process import Server, cpu_nanoseconds, free_port, rss_kib, spent_nanoseconds, tree
+from process import Server, cpu_nanoseconds, free_port, largest_share, rss_kib, spent_nanoseconds, tree
 
 needs_setpriv = pytest.mark.skipif(shutil.which("setpriv") is None, reason="servers are started with setpriv")
 
@@ -58,6 +58,11 @@ def test_cpu_time_of_threads_that_have_ended_and_of_children() -> None:
 
 def test_spent_counts_new_processes() -> None:
     assert spent_nanoseconds({1: 100, 2: 500}, {1: 130, 3: 7}) == 37
+
+
+def test_the_largest_share_is_of_one_process() -> None:
+    assert largest_share({1: 100, 2: 500}, {1: 100, 2: 530, 3: 90}) == 0.75
+    assert largest_share({1: 100}, {1: 100}) == 0
 
 
 def test_resident_memory_of_all(proc: Path) -> None:

@@ -70,3 +70,12 @@ def test_an_access_log_has_to_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     entrant.finish()
     assert entrant.cell["fails"] == "after the load: 0 lines for 100 requests"
     assert entrant.server is None
+
+
+@pytest.mark.parametrize(("first", "second", "note"), [(95, 5, "one process took 95% of the CPU time"), (60, 40, None)])
+def test_a_worker_that_has_a_rest_is_told_of(first: int, second: int, note: str | None, tmp_path: Path) -> None:
+    stable: Any = FakeStable(tmp_path)
+    entrant = rounds.Entrant(stable, peers.BY_NAME["picocorn"], BY_NAME["two-workers"], rounds.Effort(1, 1, 0))
+    # The supervisor, which works for neither, and its two children.
+    entrant._look_at_workers({1: 7, 2: 10}, {1: 7, 2: 10 + first, 3: second})
+    assert entrant.cell.get("note") == note
