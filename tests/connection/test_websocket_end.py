@@ -9,10 +9,10 @@ import pytest
 
 from connection.test_websocket_flow import messages, stuck
 from connection.websockets import Peer, Puppet, echo, opened, opened_puppet
-from e2e.websocket_frames import BINARY, CLOSE, PING, PONG, TEXT, Frame, close_frame, frame, handshake
+from e2e.websocket_frames import BINARY, CLOSE, PING, TEXT, Frame, close_frame, frame, handshake
 from picocorn.base.errors import ClientDisconnected, LocalProtocolError
 from picocorn.base.limits import HIGH_WATER_BYTES, WebSocketLimits
-from picocorn.connection.lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS
+from picocorn.connection.lingering import LINGER_BYTES, LINGER_SECONDS
 
 #: Deadlines are coarse: never early, and late by less than this.
 LATE_SECONDS = 0.75
@@ -261,6 +261,29 @@ def test_failures(bench: Any, data: bytes, code: int) -> None:
         assert peer.transport.aborted
 
 
+@pytest.mark.parametrize("before", [0, 100])
+def test_failure_for_lack_of_memory(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, before: int
+) -> None:
+    """Of this message, maybe not of others: found in a read, or in a turn of the loop's own, which must not fail."""
+
+    def none_left(*_: Any) -> Any:
+        raise MemoryError
+
+    @bench
+    async def _(bench: Any) -> None:
+        puppet, peer = await opened_puppet(bench, b"Sec-WebSocket-Extensions: permessage-deflate")
+        monkeypatch.setattr("picocorn.websocket.deflate.zlib.decompressobj", none_left)
+        peer.send(messages(before) + frame(BINARY, b"x", reserved=4) + messages(1))
+        assert [await puppet.hear() for _ in range(before)] == [b"x"] * before
+        got = await peer.frames()
+        assert [one.close_code for one in got] == [1009]
+        assert peer.transport.ended
+        await is_over(puppet, 1009, got[0].close_reason)
+
+    assert caplog.messages == ["Out of memory for a message of a WebSocket."]
+
+
 def test_failure_after_our_close(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:
@@ -278,127 +301,6 @@ def test_failure_behind_held_messages(bench: Any) -> None:
         peer.send(messages(50) + frame(3))
         assert [await puppet.hear() for _ in range(50)] == [b"x"] * 50
         assert [one.close_code for one in await peer.frames()] == [1002]
-
-
-# -- silence
-
-
-def test_pings_and_life(bench: Any) -> None:
-    @bench
-    async def _(bench: Any) -> None:
-        puppet, peer = await opened_puppet(bench)
-        await bench.advance(PING_SECONDS - LATE_SECONDS)
-        assert await peer.frames() == []
-        await bench.advance(2 * LATE_SECONDS)
-        assert await peer.frames() == [Frame(PING, b"")]
-        # Any byte is a sign of life.
-        peer.send(frame(PONG)[:1])
-        await bench.advance(PING_SECONDS + LATE_SECONDS)
-        assert await peer.frames() == [Frame(PING, b"")]
-        peer.send(frame(PONG)[1:])
-        await bench.advance(PING_SECONDS - LATE_SECONDS)
-        assert not peer.transport.ended
-        await puppet.say("hello")
-        assert await peer.frames() == [Frame(TEXT, b"hello")]
-
-
-def test_silence_ends_it(bench: Any) -> None:
-    @bench
-    async def _(bench: Any) -> None:
-        puppet, peer = await opened_puppet(bench)
-        await bench.advance(PING_SECONDS + SILENCE_SECONDS - LATE_SECONDS)
-        assert await peer.frames() == [Frame(PING, b"")]
-        await bench.advance(3 * LATE_SECONDS)
-        assert await peer.frames() == [closing(1011, "keepalive ping timeout")]
-        assert peer.transport.ended
-        await is_over(puppet, 1011, "keepalive ping timeout")
-        await bench.advance(LINGER_SECONDS + LATE_SECONDS)
-        assert peer.transport.aborted
-
-
-@pytest.mark.parametrize(("interval", "timeout"), [(20.0, 5.0), (5.0, 20.0)])
-def test_interval_and_patience_are_two_things(bench: Any, interval: float, timeout: float) -> None:
-    @bench
-    async def _(bench: Any) -> None:
-        limits = WebSocketLimits(ping_interval_seconds=interval, ping_timeout_seconds=timeout)
-        _puppet, peer = await opened_puppet(bench, websocket_limits=limits)
-        for _ in range(3):
-            await bench.advance(interval + 2 * LATE_SECONDS)
-            assert await peer.frames() == [Frame(PING, b"")]
-            peer.send(frame(PONG))
-        await bench.advance(interval + timeout - LATE_SECONDS)
-        assert not peer.transport.ended
-        # Each step may be late by a little, and there are more of them than one.
-        await bench.advance(10 * LATE_SECONDS)
-        assert peer.transport.ended
-
-
-@pytest.mark.parametrize(
-    ("interval", "timeout", "pings"), [(0.0, 20.0, 0), (0.0, 0.0, 0), (20.0, 0.0, 9), (float("inf"), 20.0, 0)]
-)
-def test_keep_alive_can_be_switched_off(bench: Any, interval: float, timeout: float, pings: int) -> None:
-    @bench
-    async def _(bench: Any) -> None:
-        limits = WebSocketLimits(ping_interval_seconds=interval, ping_timeout_seconds=timeout)
-        _puppet, peer = await opened_puppet(bench, websocket_limits=limits)
-        await bench.advance(9 * (20 + LATE_SECONDS))
-        assert await peer.frames() == [Frame(PING, b"")] * pings
-        assert not peer.transport.ended
-
-
-def test_a_paused_reader_cannot_see_pongs(bench: Any) -> None:
-    @bench
-    async def _(bench: Any) -> None:
-        puppet, peer = await opened_puppet(bench, websocket_limits=WebSocketLimits(max_queue=2))
-        peer.send(messages(2))
-        assert not peer.transport.reading
-        await bench.advance(5 * PING_SECONDS)
-        assert not peer.transport.ended
-        assert {one.opcode for one in await peer.frames()} == {PING}
-        # From here on it can.
-        for _ in range(2):
-            await puppet.hear()
-        await bench.advance(SILENCE_SECONDS - LATE_SECONDS)
-        assert peer.transport.reading
-        assert not peer.transport.ended
-        await bench.advance(PING_SECONDS + SILENCE_SECONDS)
-        assert peer.transport.ended
-
-
-def test_who_takes_nothing_is_not_kept_by_what_it_has_sent(bench: Any) -> None:
-    """Reading is paused because the application waits for this very client, which could go on like that for ever."""
-
-    @bench
-    async def _(bench: Any) -> None:
-        peer = await opened(bench, echo)
-        peer.transport.stuck = True
-        while peer.transport.reading:
-            peer.send(frame(BINARY, bytes(HIGH_WATER_BYTES // 2)))
-            await peer.settle()
-        await bench.advance(PING_SECONDS + 2 * SILENCE_SECONDS)
-        assert peer.transport.ended
-        await bench.advance(STALLED_SECONDS + LINGER_SECONDS + 2 * LATE_SECONDS)
-        assert peer.transport.lost
-
-
-def test_who_takes_what_waits_for_it_is_alive(bench: Any) -> None:
-    @bench
-    async def _(bench: Any) -> None:
-        puppet, peer = await opened_puppet(bench)
-        sending = await stuck(peer, puppet)
-        for left in range(10, 5, -1):
-            peer.transport.drain(left * 5000)
-            await bench.advance(PING_SECONDS)
-        assert not peer.transport.ended
-        assert not sending.done()
-        await bench.advance(PING_SECONDS + 2 * SILENCE_SECONDS)
-        assert peer.transport.ended
-        with pytest.raises(ClientDisconnected):
-            await sending
-        await is_over(puppet, 1011, "keepalive ping timeout")
-        # The output is still stuck, so that nobody can have read the close frame.
-        await bench.advance(STALLED_SECONDS + LINGER_SECONDS + 2 * LATE_SECONDS)
-        assert peer.transport.aborted
 
 
 # -- lost

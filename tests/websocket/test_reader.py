@@ -242,6 +242,23 @@ def test_what_the_inflater_holds_against_a_message(reader: Any, verdict: str) ->
         assert caught.value.code == verdict
 
 
+def test_no_memory_for_a_message_ends_it(reader: Any) -> None:
+    """What stands behind bytes that are lost is no header. It is closed as too big (RFC 6455 7.4.1)."""
+
+    class Full:
+        def inflate(self, data: bytes, final: bool, max_bytes: int) -> bytes:
+            raise MemoryError
+
+    one = reader(client_frame(TEXT, b"abc", fin=False, rsv=4) + client_frame(CONTINUATION, b"def"), inflater=Full())
+    with pytest.raises(MemoryError):
+        one.next_event()
+    with pytest.raises(WebSocketError) as raised:
+        one.next_event()
+    assert raised.value.code == "TOO_BIG"
+    assert one.buffered_bytes() == 0
+    assert not one.mid_message()
+
+
 def test_a_bomb_is_stopped_at_the_limit(reader: Any) -> None:
     parameters = negotiate([b"permessage-deflate"])
     assert parameters is not None

@@ -7,6 +7,7 @@ cdef class Carrier(Wire):
     cpdef object accept(self, object subprotocol, bytes extensions, list headers)
     cpdef object reject(self, int status)
     cpdef bint send_frames(self, list frames) except -1
+    cpdef long long sent_bytes(self) except -1
     cpdef Py_ssize_t unsent_bytes(self) except -1
     cpdef object stop_drains(self)
     cpdef object set_reading(self, bint pause)

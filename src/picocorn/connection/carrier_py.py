@@ -32,6 +32,10 @@ class Carrier(Wire):
         """Send pieces of frames, in order. Returns whether the output is blocked now."""
         raise NotImplementedError
 
+    def sent_bytes(self) -> int:
+        """The size of all frames that were ever sent."""
+        raise NotImplementedError
+
     def unsent_bytes(self) -> int:
         """What is still on its way to the peer, as far as this end can tell."""
         raise NotImplementedError

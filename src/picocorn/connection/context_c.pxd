@@ -42,3 +42,4 @@ cdef class ConnectionContext:
     cdef public object websocket
     cdef readonly object websocket_limits
     cdef readonly Py_ssize_t websocket_max_queue
+    cdef public long long websockets_accepted

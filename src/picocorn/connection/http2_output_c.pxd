@@ -76,6 +76,7 @@ cdef class StreamOutput(Carrier):
 
     # Carrier
     cpdef bint send_frames(self, list frames) except -1
+    cpdef long long sent_bytes(self) except -1
     cpdef Py_ssize_t unsent_bytes(self) except -1
 
     # time

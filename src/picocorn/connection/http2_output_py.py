@@ -288,6 +288,10 @@ class StreamOutput(Carrier):
             self._host.flush_soon()
         return self._blocked
 
+    def sent_bytes(self) -> int:
+        """See Carrier."""
+        return self._queued_bytes
+
     def unsent_bytes(self) -> int:
         """See Carrier."""
         return 0 if self.closed else self._session.queued_bytes(self.stream_id)

@@ -5,9 +5,18 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import sys
 from typing import Any
 
-__all__ = ["LINGER_BYTES", "LINGER_SECONDS", "STALLED_SECONDS", "UPLOAD_SECONDS", "end_sending", "make_close_a_reset"]
+__all__ = [
+    "LINGER_BYTES",
+    "LINGER_SECONDS",
+    "STALLED_SECONDS",
+    "UPLOAD_SECONDS",
+    "end_sending",
+    "kernel_bytes",
+    "make_close_a_reset",
+]
 
 #: A client that is still sending has this long to notice our answer.
 LINGER_SECONDS = 5.0
@@ -23,6 +32,28 @@ def end_sending(transport: Any) -> None:
     """Half-close `transport`. A client that has reset the connection is none of the caller's business: its loss is on the way."""
     with contextlib.suppress(OSError):
         transport.write_eof()
+
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
+    def kernel_bytes(transport: Any) -> int:
+        """What the kernel holds of what was sent: until the peer's has it, whose buffer is as large as what nobody reads there.
+
+        Megabytes on a line that is slow; nothing changes there for minutes as `transport` sees it.
+        """
+        sock = transport.get_extra_info("socket")
+        # Where there is no socket any more, or the kernel does not tell, what the transport holds has to do.
+        with contextlib.suppress(OSError, AttributeError, TypeError, ValueError):
+            return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return 0
+
+else:
+
+    def kernel_bytes(transport: Any) -> int:
+        """Nothing: the kernel does not tell."""
+        return 0
 
 
 def make_close_a_reset(transport: Any) -> None:

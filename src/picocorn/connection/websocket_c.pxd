@@ -20,6 +20,8 @@ cdef int CLOSING
 cdef int ENDED
 cdef int EVENTS_PER_TURN
 cdef int PATIENT_TURNS
+cdef double PING_SPREAD
+cdef double GOLDEN_RATIO
 cdef int ABNORMAL_CLOSURE
 cdef int SERVICE_RESTART
 cdef int INTERNAL_ERROR
@@ -47,7 +49,8 @@ cdef class WebSocketSession(WebSocketWire):
     cdef bint _received
     cdef Py_ssize_t _left_messages
     cdef int _patient_turns
-    cdef Py_ssize_t _unsent_bytes
+    cdef long long _taken_bytes
+    cdef bint _has_unsent
     cdef double _step_seconds
     cdef double _to_ping_seconds
     cdef double _waiting_seconds
@@ -64,7 +67,9 @@ cdef class WebSocketSession(WebSocketWire):
     cpdef object on_deadline(self, int kind)
     cpdef object shutdown(self)
     cpdef object disconnect(self)
-    @cython.locals(context=ConnectionContext, conn=WebSocketConnection, fields=list, offered=list, early=bytearray)
+    @cython.locals(
+        context=ConnectionContext, conn=WebSocketConnection, fields=list, offered=list, early=bytearray, share=double
+    )
     cpdef object accept(self, object subprotocol, object headers)
     @cython.locals(conn=WebSocketConnection)
     cpdef bint send_message(self, object data) except -1
@@ -102,7 +107,7 @@ cdef class WebSocketSession(WebSocketWire):
     cdef object _tell(self, int code, object reason)
     @cython.locals(seconds=double, timeout=double)
     cdef object _arm_silence(self)
-    @cython.locals(carrier=Carrier, unsent_bytes=Py_ssize_t)
+    @cython.locals(carrier=Carrier, unsent_bytes=Py_ssize_t, taken_bytes="long long", has_taken=bint, is_stuck=bint)
     cdef object _look_at_silence(self)
     @cython.locals(conn=WebSocketConnection)
     cdef object _ping(self)

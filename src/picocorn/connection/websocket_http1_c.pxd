@@ -14,6 +14,7 @@ cdef unsigned int SENDS_PER_LOOK
 cdef class WebSocketProtocol(StreamConnection):
     cdef object _conn
     cdef bytes _key
+    cdef long long _sent_bytes
     cdef unsigned int _sent_messages
     cdef WebSocketSession _session
 
@@ -22,5 +23,7 @@ cdef class WebSocketProtocol(StreamConnection):
     cpdef object write_head(self, int status, object headers, bint trailers)
     cpdef bint write_data(self, bytes data, bint end) except -1
     cpdef object fail(self)
+    @cython.locals(frame=bytes)
     cpdef bint send_frames(self, list frames) except -1
+    cpdef long long sent_bytes(self) except -1
     cpdef Py_ssize_t unsent_bytes(self) except -1

@@ -14,6 +14,7 @@ from ..asgi.websocket_scope import websocket_scope
 from ..websocket.handshake import accept_value
 from .context_py import ConnectionContext
 from .deadlines import LINGER, NO_DEADLINE
+from .lingering import kernel_bytes
 from .stream_py import StreamConnection
 from .websocket_py import WebSocketSession
 
@@ -30,13 +31,14 @@ class WebSocketProtocol(StreamConnection):
     `disconnect()` at once.
     """
 
-    __slots__ = ("_conn", "_key", "_sent_messages", "_session")
+    __slots__ = ("_conn", "_key", "_sent_bytes", "_sent_messages", "_session")
 
     def __init__(self, context: ConnectionContext) -> None:
         StreamConnection.__init__(self, context)
         #: the HTTP1Connection of either body; there until the handshake is answered
         self._conn: Any = None
         self._key = b""
+        self._sent_bytes = 0
         self._sent_messages = 0
         #: there until the connection is lost
         self._session: WebSocketSession | None = None
@@ -181,11 +183,18 @@ class WebSocketProtocol(StreamConnection):
     def send_frames(self, frames: list[bytes]) -> bool:
         """See Carrier."""
         self._send(frames)
+        for frame in frames:
+            self._sent_bytes += len(frame)
         self._sent_messages += 1
         if not self._sent_messages % SENDS_PER_LOOK:
             self._notice_loss()
         return self._writing_paused
 
+    def sent_bytes(self) -> int:
+        """See Carrier."""
+        return self._sent_bytes
+
     def unsent_bytes(self) -> int:
         """See Carrier."""
-        return 0 if self.transport is None else int(self.transport.get_write_buffer_size())
+        transport = self.transport
+        return 0 if transport is None else int(transport.get_write_buffer_size()) + kernel_bytes(transport)

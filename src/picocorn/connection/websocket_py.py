@@ -19,7 +19,17 @@ from ..base.errors import ClientDisconnected, LocalProtocolError, WebSocketError
 from ..base.limits import HIGH_WATER_BYTES
 from ..websocket.connection_py import WebSocketConnection
 from ..websocket.deflate import negotiate
-from ..websocket.opcodes import ABNORMAL_CLOSURE, BINARY, CLOSE, INTERNAL_ERROR, NEED_DATA, PING, SERVICE_RESTART, TEXT
+from ..websocket.opcodes import (
+    ABNORMAL_CLOSURE,
+    BINARY,
+    CLOSE,
+    INTERNAL_ERROR,
+    MESSAGE_TOO_BIG,
+    NEED_DATA,
+    PING,
+    SERVICE_RESTART,
+    TEXT,
+)
 from .access_parts import client_and_path
 from .carrier_py import Carrier
 from .context_py import ConnectionContext
@@ -39,6 +49,10 @@ ENDED = 4
 
 #: Frames that one turn of the loop looks at: messages are held to `max_queue`, but a read may bring 40,000 pings.
 EVENTS_PER_TURN = 256
+#: The first ping may come so much earlier, as a part of the interval: those who were accepted at once are not pinged at once.
+PING_SPREAD = 0.25
+#: Multiples of it, without their whole part, lie evenly between 0 and 1, however many there are.
+GOLDEN_RATIO = 0.6180339887498949
 #: For an application that takes its messages by way of tasks and queues of a framework, at the end: turns for each of them.
 PATIENT_TURNS = 10
 
@@ -73,6 +87,7 @@ class WebSocketSession(WebSocketWire):
         "_early",
         "_eof",
         "_extension_offers",
+        "_has_unsent",
         "_held",
         "_left_messages",
         "_patient_turns",
@@ -83,8 +98,8 @@ class WebSocketSession(WebSocketWire):
         "_status",
         "_step_seconds",
         "_subprotocols",
+        "_taken_bytes",
         "_to_ping_seconds",
-        "_unsent_bytes",
         "_waiting_seconds",
     )
 
@@ -114,9 +129,10 @@ class WebSocketSession(WebSocketWire):
         self._patient_turns = 0
         #: the status of a response of the application's own, until it has been logged
         self._status = 0
-        #: bytes have come since the last look at the silence, and what was unsent at that time
+        #: bytes have come since the last look at the silence; what the peer had taken by then, and whether it was not all
         self._received = False
-        self._unsent_bytes = 0
+        self._taken_bytes = 0
+        self._has_unsent = False
         #: from that look to the next one, to the next ping, and since a ping that nothing has answered (-1: there is none)
         self._step_seconds = 0.0
         self._to_ping_seconds = 0.0
@@ -230,7 +246,9 @@ class WebSocketSession(WebSocketWire):
             conn.feed(bytes(early))
             # Not from here: the application is inside its `send`.
             self._schedule_pump()
-        self._to_ping_seconds = limits.ping_interval_seconds
+        share = context.websockets_accepted * GOLDEN_RATIO % 1.0
+        context.websockets_accepted += 1
+        self._to_ping_seconds = limits.ping_interval_seconds * (1.0 - PING_SPREAD * share)
         if self._to_ping_seconds > 0:
             self._arm_silence()
         self._log(0)
@@ -331,6 +349,10 @@ class WebSocketSession(WebSocketWire):
                 event = self._take_events(conn, cycle)
             except WebSocketError as raised:
                 error = raised
+            except MemoryError:
+                # There may be enough for others, and a callback of the loop must not fail.
+                logger.error("Out of memory for a message of a WebSocket.")
+                error = WebSocketError("message is larger than memory allows (RFC 6455 7.4.1)", MESSAGE_TOO_BIG, "NO_MEMORY")
         ends = error is not None or event == CLOSE or (event == NEED_DATA and self._eof)
         if not ends:
             self._hold(event != NEED_DATA)
@@ -483,8 +505,12 @@ class WebSocketSession(WebSocketWire):
         limits = self._context.websocket_limits
         carrier = self._carrier
         unsent_bytes = carrier.unsent_bytes()
-        # Whoever takes what waits for it is alive, and has our ping only behind that.
-        if self._received or (self._unsent_bytes and unsent_bytes != self._unsent_bytes):
+        taken_bytes = carrier.sent_bytes() - unsent_bytes
+        # Whoever takes what waits for it is alive, and has our ping only behind that. Who takes nothing, and has the application
+        # wait in `send`, could go on so for ever if what it says itself did count.
+        has_taken = self._has_unsent and taken_bytes > self._taken_bytes
+        is_stuck = self._has_unsent and not has_taken and carrier.is_blocked()
+        if has_taken or (self._received and not is_stuck):
             self._waiting_seconds = -1.0
         elif self._waiting_seconds >= 0 and (not self._held or carrier.is_blocked()):
             # While reading is paused no pong can be seen, so that time does not count; unless it is the peer that keeps us from
@@ -498,7 +524,8 @@ class WebSocketSession(WebSocketWire):
         if self._to_ping_seconds <= 0:
             self._to_ping_seconds = limits.ping_interval_seconds
             self._ping()
-        self._unsent_bytes = unsent_bytes and carrier.unsent_bytes()
+        self._taken_bytes = taken_bytes
+        self._has_unsent = unsent_bytes > 0
         self._arm_silence()
 
     def _ping(self) -> None:

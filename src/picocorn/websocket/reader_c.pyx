@@ -345,7 +345,8 @@ cdef class MessageReader:
                 raise TypeError("inflate() must return bytes, not None")
         except BaseException as error:
             # Without these bytes the message cannot be made, whatever went wrong.
-            self._error = PC_WS_ERR_TOO_BIG if getattr(error, "code", "") == "TOO_BIG" else PC_WS_ERR_BAD_DEFLATE
+            is_too_big = isinstance(error, MemoryError) or getattr(error, "code", "") == "TOO_BIG"
+            self._error = PC_WS_ERR_TOO_BIG if is_too_big else PC_WS_ERR_BAD_DEFLATE
             self._let_go()
             raise
         finally:

@@ -174,6 +174,11 @@ class MessageReader:
             self._error = error.code
             self._stop()
             raise
+        except MemoryError:
+            # Bytes of a frame are lost, and what stands behind them is no header: this cannot be gone on with.
+            self._error = "TOO_BIG"
+            self._stop()
+            raise
 
     def _wait(self) -> int:
         self.message = self.payload = b""
