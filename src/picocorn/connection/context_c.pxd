@@ -42,4 +42,3 @@ cdef class ConnectionContext:
     cdef public object websocket
     cdef readonly object websocket_limits
     cdef readonly Py_ssize_t websocket_max_queue
-    cdef public long long websockets_accepted

@@ -106,7 +106,6 @@ class ConnectionContext:
         "websocket",
         "websocket_limits",
         "websocket_max_queue",
-        "websockets_accepted",
     )
 
     def __init__(
@@ -158,8 +157,6 @@ class ConnectionContext:
         self.new_http2_session: Any = None
         self.http2_limits = http2_limits or HTTP2Limits()
         self.websocket_limits = websocket_limits or WebSocketLimits()
-        #: so many were, which spreads their pings
-        self.websockets_accepted = 0
         self.websocket_max_queue = max(1, self.websocket_limits.max_queue)
         #: what callbacks run in, and what each request gets a copy of
         self.base_context = contextvars.Context() if reset_contextvars else contextvars.copy_context()

@@ -246,8 +246,7 @@ class WebSocketSession(WebSocketWire):
             conn.feed(bytes(early))
             # Not from here: the application is inside its `send`.
             self._schedule_pump()
-        share = context.websockets_accepted * GOLDEN_RATIO % 1.0
-        context.websockets_accepted += 1
+        share = (context.server_state.total_requests - 1) * GOLDEN_RATIO % 1.0
         self._to_ping_seconds = limits.ping_interval_seconds * (1.0 - PING_SPREAD * share)
         if self._to_ping_seconds > 0:
             self._arm_silence()
