@@ -10,6 +10,7 @@ import pytest
 
 from connection.http2_peer import HTTP2Peer, Response, context_of
 from e2e.websocket_frames import BINARY, CLOSE, PING, PONG, TEXT, Frame, WebSocket, frame
+from picocorn.base.errors import ClientDisconnected
 from picocorn.base.limits import WebSocketLimits
 from picocorn.connection.lingering import LINGER_SECONDS
 from picocorn.http2.codes import CANCEL, INTERNAL_ERROR, NO_ERROR
@@ -368,6 +369,32 @@ def test_silence_ends_it(bench: Any) -> None:
         await peer.advance(6)
         assert app.events[-1]["reason"] == "keepalive ping timeout"
         assert socket.response.ended
+
+
+def test_who_takes_nothing_is_not_kept_by_what_it_goes_on_sending(bench: Any) -> None:
+    """The application waits in `send` for a window that never opens."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        errors = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await receive()
+            await send({"type": "websocket.accept"})
+            with pytest.raises(OSError) as raised:
+                for _ in range(100):
+                    await send({"type": "websocket.send", "bytes": bytes(16384)})
+            errors.append(raised.value)
+
+        limits = WebSocketLimits(ping_interval_seconds=10, ping_timeout_seconds=5)
+        peer = HTTP2Peer(bench, app, websocket=True, websocket_limits=limits)
+        peer.takes = False
+        socket = Socket(peer)
+        for _ in range(25):
+            if not errors:
+                socket.send(PONG, b"")
+            await peer.advance(1)
+        assert [type(error) for error in errors] == [ClientDisconnected]
 
 
 def test_the_server_closes_sockets_when_it_ends(bench: Any) -> None:
