@@ -381,10 +381,11 @@ def test_who_takes_nothing_is_not_kept_by_what_it_goes_on_sending(bench: Any) ->
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await receive()
             await send({"type": "websocket.accept"})
-            with pytest.raises(OSError) as raised:
+            try:
                 for _ in range(100):
                     await send({"type": "websocket.send", "bytes": bytes(16384)})
-            errors.append(raised.value)
+            except ClientDisconnected as error:
+                errors.append(error)
 
         limits = WebSocketLimits(ping_interval_seconds=10, ping_timeout_seconds=5)
         peer = HTTP2Peer(bench, app, websocket=True, websocket_limits=limits)
@@ -394,7 +395,7 @@ def test_who_takes_nothing_is_not_kept_by_what_it_goes_on_sending(bench: Any) ->
             if not errors:
                 socket.send(PONG, b"")
             await peer.advance(1)
-        assert [type(error) for error in errors] == [ClientDisconnected]
+        assert len(errors) == 1
 
 
 def test_the_server_closes_sockets_when_it_ends(bench: Any) -> None:
