@@ -54,3 +54,20 @@ def test_kernels_compile_for_arm(path: Path, tmp_path: Path) -> None:
     (tmp_path / "string.h").write_text("void *memcpy(void *to, const void *from, __SIZE_TYPE__ size);\n", encoding="ascii")
     flags = ("--target=aarch64-unknown-none", "-ffreestanding", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only")
     run("clang", *flags, "-isystem", str(tmp_path), str(path))
+
+
+EMULATED = ("aarch64-linux-gnu-gcc", "qemu-aarch64")
+
+
+@pytest.mark.skipif(not all(map(shutil.which, EMULATED)), reason=f"needs {' and '.join(EMULATED)}")
+def test_codec_on_arm(tmp_path: Path) -> None:
+    """With the NEON kernels, which the processors that tests mostly run on do not have."""
+    compiler, emulator = EMULATED
+    output = run(
+        *("make", "-s", "-j2", "-C", str(CSRC / "test"), "check", f"CC={compiler}", "SANITIZE=-static", f"RUN={emulator}"),
+        *(f"BUILD={tmp_path}", f"CORPUS={CORPUS}"),
+    )
+    assert output.count("kernels: scalar neon; chosen: neon\n") == 2
+    tallies = [line for line in output.splitlines() if " checks, " in line]
+    assert len(tallies) == len(list((CSRC / "test").glob("test_*.c"))), output
+    assert all(line.endswith(" 0 failures") for line in tallies), output
