@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import Any
 
@@ -184,10 +185,18 @@ def test_who_takes_what_the_kernel_holds_is_alive(bench: Any) -> None:
 def test_sockets_that_were_opened_at_once_are_not_pinged_at_once(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:
-        context = bench.context(echo, websocket=True)
-        peers = [Peer(bench.connect(echo, context=context)) for _ in range(100)]
+        late = asyncio.Event()
+
+        async def app(*asgi: Any) -> None:
+            await late.wait()
+            await echo(*asgi)
+
+        context = bench.context(app, websocket=True)
+        peers = [Peer(bench.connect(app, context=context)) for _ in range(100)]
         for peer in peers:
             peer.send(handshake(b"/"))
+        late.set()
+        for peer in peers:
             assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
         pinged = []
         for _ in range(int((PING_SECONDS + 2 * LATE_SECONDS) / STEP_SECONDS)):

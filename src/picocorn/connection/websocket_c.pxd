@@ -51,6 +51,7 @@ cdef class WebSocketSession(WebSocketWire):
     cdef int _patient_turns
     cdef long long _taken_bytes
     cdef bint _has_unsent
+    cdef double _spread
     cdef double _step_seconds
     cdef double _to_ping_seconds
     cdef double _waiting_seconds
@@ -67,9 +68,7 @@ cdef class WebSocketSession(WebSocketWire):
     cpdef object on_deadline(self, int kind)
     cpdef object shutdown(self)
     cpdef object disconnect(self)
-    @cython.locals(
-        context=ConnectionContext, conn=WebSocketConnection, fields=list, offered=list, early=bytearray, share=double
-    )
+    @cython.locals(context=ConnectionContext, conn=WebSocketConnection, fields=list, offered=list, early=bytearray)
     cpdef object accept(self, object subprotocol, object headers)
     @cython.locals(conn=WebSocketConnection)
     cpdef bint send_message(self, object data) except -1

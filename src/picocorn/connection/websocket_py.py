@@ -94,6 +94,7 @@ class WebSocketSession(WebSocketWire):
         "_pong",
         "_pump_scheduled",
         "_received",
+        "_spread",
         "_state",
         "_status",
         "_step_seconds",
@@ -127,6 +128,8 @@ class WebSocketSession(WebSocketWire):
         #: messages that were left in the last turn after the end, and since how many turns
         self._left_messages = 0
         self._patient_turns = 0
+        #: of PING_SPREAD, 0 to 1
+        self._spread = 0.0
         #: the status of a response of the application's own, until it has been logged
         self._status = 0
         #: bytes have come since the last look at the silence; what the peer had taken by then, and whether it was not all
@@ -144,6 +147,8 @@ class WebSocketSession(WebSocketWire):
         """Call the application with the websocket `scope`. `is_plain`: see TaskStarter."""
         context = self._context
         cycle = self._cycle = new_websocket_cycle(self, scope)
+        # Not at the accept: any number of applications may have waited for the same thing.
+        self._spread = (context.server_state.total_requests - 1) * GOLDEN_RATIO % 1.0
         if context.limit_concurrency and len(context.server_state.tasks) >= context.limit_concurrency:
             logger.warning("Exceeded concurrency limit.")
             self.reject(503)
@@ -246,8 +251,7 @@ class WebSocketSession(WebSocketWire):
             conn.feed(bytes(early))
             # Not from here: the application is inside its `send`.
             self._schedule_pump()
-        share = (context.server_state.total_requests - 1) * GOLDEN_RATIO % 1.0
-        self._to_ping_seconds = limits.ping_interval_seconds * (1.0 - PING_SPREAD * share)
+        self._to_ping_seconds = limits.ping_interval_seconds * (1.0 - PING_SPREAD * self._spread)
         if self._to_ping_seconds > 0:
             self._arm_silence()
         self._log(0)
