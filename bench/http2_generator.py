@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-import resource
 import subprocess
 from pathlib import Path
 
@@ -21,17 +20,15 @@ from wrk import Load
 SPARE_SECONDS = 15
 
 
-def _run(command: list[str], seconds: int) -> tuple[str, float]:
-    """What `command` prints, and its CPU time in seconds; raise BenchFailure when it does not end well."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def _run(command: list[str], seconds: int) -> str:
+    """What `command` prints; raise BenchFailure when it does not end well."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + SPARE_SECONDS)
     except subprocess.TimeoutExpired:
         raise BenchFailure(f"no end of the load {SPARE_SECONDS} s after its time") from None
     if done.returncode:
         raise BenchFailure(f"{Path(command[3]).name} ends with {done.returncode}: {done.stderr.strip()[:100]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return done.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done.stdout
 
 
 # --- h2load ------------------------------------------------------------------------------------------------------------------
@@ -84,10 +81,9 @@ def h2load(port: int, workload: HTTP2Workload, *, seconds: int, core: int, folde
         body.write_bytes(request.body)
         command.append(f"--data={body}")
     command.append(f"{'https' if workload.is_secure else 'http'}://127.0.0.1:{port}{request.path}")
-    output, busy = _run(command, seconds)
-    count, rate = parse(output, workload)
+    count, rate = parse(_run(command, seconds), workload)
     p50, p99 = percentiles(log.read_text(encoding="ascii"))
-    return Load(count, rate, p50, p99, busy / seconds)
+    return Load(count, rate, p50, p99)
 
 
 # --- handshakes --------------------------------------------------------------------------------------------------------------
@@ -106,12 +102,11 @@ def handshakes(port: int, workload: TLSWorkload, *, seconds: int, core: int) -> 
     """One connection, handshake and request after the other on each of `workload.connections` places."""
     told = {"port": port, "connections": workload.connections, "seconds": seconds, "content": workload.content.decode()}
     words = [word for name, value in told.items() for word in (f"--{name}", str(value))]
-    output, _ = _run(["taskset", "-c", str(core), str(program()), *words], seconds)
-    done = json.loads(output)
+    done = json.loads(_run(["taskset", "-c", str(core), str(program()), *words], seconds))
     if done["errors"]:
         raise BenchFailure(f"{done['errors']} connections went wrong: {done['first_error']}")
     if not done["connections"]:
         raise BenchFailure("not one connection")
     if done["resumed"]:
         raise BenchFailure(f"{done['resumed']} of {done['connections']} handshakes resume a session")
-    return Load(done["connections"], done["per_second"], done["p50_us"], done["p99_us"], done["cpu_seconds"] / done["seconds"])
+    return Load(done["connections"], done["per_second"], done["p50_us"], done["p99_us"])

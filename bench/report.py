@@ -40,6 +40,9 @@ HTTP_SERVERS = tuple(peer.name for peer in PEERS if peer.python == NEWEST and pe
 WEBSOCKET_SERVERS = tuple(peer.name for peer in PEERS if peer.speaks_websocket and peer.name != FLOOR)
 HTTP2_SERVERS = tuple(peer.name for peer in PEERS if peer.speaks_http2)
 
+#: of the time that the load generator's core has worked: from here on the generator is what limits requests/s, not the server
+GENERATOR_IS_THE_LIMIT = 0.95
+
 Cell = Mapping[str, Any]
 Cells = Mapping[str, Cell]
 
@@ -66,6 +69,11 @@ def best_rival(cells: Cells) -> str | None:
     """The fastest server that is not picocorn, on the newest Python."""
     rates = {name: value for name in cells if BY_NAME[name].is_rival and (value := rate(cells, name)) is not None}
     return max(rates, key=rates.__getitem__, default=None)
+
+
+def is_limited_by_generator(cell: Cell | None) -> bool:
+    """Whether the server could have done more than the load generator could ask for."""
+    return (median(cell, "client_busy") or 0.0) >= GENERATOR_IS_THE_LIMIT
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -128,10 +136,12 @@ def load_table(cells: Cells, order: Iterable[str], one: str = "request", many: s
                 number(median(cell, "cpu_us"), 1),
                 *(number(None if (us := median(cell, key)) is None else us / 1000) for key in ("p50_us", "p99_us")),
                 number(None if "fails" in cell or "rss_kib" not in cell else cell["rss_kib"] / 1024, 0),
+                number(None if (share := median(cell, "client_busy")) is None else 100 * share, 0),
                 remark(cell),
             )
         )
-    head = ("server", f"{many}/s", "x uvicorn", "x best peer", f"CPU us/{one}", "p50 ms", "p99 ms", "RSS MiB", "")
+    columns = ("x uvicorn", "x best peer", f"CPU us/{one}", "p50 ms", "p99 ms", "RSS MiB", "generator's core busy %")
+    head = ("server", f"{many}/s", *columns, "")
     return table(head, rows)
 
 
@@ -203,7 +213,8 @@ def matrix(stored: store.Results, *, cpu: bool, names: Iterable[str] = HTTP_NAME
         for server in servers:
             value = median(cells.get(server), "cpu_us") if cpu else ratio(cells, server, BASELINE)
             failed = "fails" in cells.get(server, {})
-            line.append("fails" if failed else number(value, 1 if cpu else 2))
+            mark = "*" if not cpu and is_limited_by_generator(cells.get(server)) else ""
+            line.append("fails" if failed else number(value, 1 if cpu else 2) + mark)
         if not cpu:
             rival = best_rival(cells)
             line.append(number(ratio(cells, "picocorn", rival) if rival else None))

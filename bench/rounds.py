@@ -14,6 +14,7 @@ import verify
 import websocket_generator
 import websocket_verify
 import wrk
+from cores import busy_share, core_ticks
 from failure import BenchFailure, Unsupported
 from launch import Stable
 from peers import ACCESS_LOG, TWO_WORKERS, Peer
@@ -38,7 +39,25 @@ class Effort:
 
 def new_cell() -> Cell:
     """What one server does on one workload."""
-    return {"requests_per_second": [], "cpu_us": [], "p50_us": [], "p99_us": []}
+    return {"requests_per_second": [], "cpu_us": [], "p50_us": [], "p99_us": [], "client_busy": []}
+
+
+class Watch:
+    """What a load costs, while this is open: CPU time of the server, and how busy the generator's core is."""
+
+    def __init__(self, server: Server, core: int) -> None:
+        self._server, self._core = server, core
+        self.cpu_nanoseconds = 0
+        #: near 1 it is the generator that is measured
+        self.client_busy = 0.0
+
+    def __enter__(self) -> Watch:
+        self._ticks, self._times = core_ticks(self._core), self._server.cpu()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cpu_nanoseconds = spent_nanoseconds(self._times, self._server.cpu())
+        self.client_busy = busy_share(self._ticks, core_ticks(self._core))
 
 
 class Driver(Protocol):
@@ -47,8 +66,8 @@ class Driver(Protocol):
     def check(self, port: int) -> dict[str, str]:
         """Look at the answers; raise BenchFailure, or return what to know about them."""
 
-    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
-        """Ask for `seconds`; return what came, and the CPU nanoseconds that it took the server."""
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, Watch]:
+        """Ask for `seconds`; return what came, and what it took."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +81,11 @@ class HTTPDriver:
     def check(self, port: int) -> dict[str, str]:
         return {"framing": verify.check(port, self.workload.request, self.workload.content)}
 
-    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
-        connections, before = self.workload.connections, server.cpu()
-        asked = self.workload.request
-        load = wrk.run(server.port, asked, seconds=seconds, connections=connections, core=self.core, folder=self.folder)
-        return load, spent_nanoseconds(before, server.cpu())
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, Watch]:
+        connections, asked = self.workload.connections, self.workload.request
+        with Watch(server, self.core) as watch:
+            load = wrk.run(server.port, asked, seconds=seconds, connections=connections, core=self.core, folder=self.folder)
+        return load, watch
 
 
 @dataclass(frozen=True)
@@ -81,14 +100,13 @@ class WebSocketDriver:
         extensions = websocket_verify.check(port, self.workload)
         return {"extensions": extensions} if extensions else {}
 
-    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, Watch]:
         with websocket_generator.Generator(server.port, self.workload, seconds, self.core, self.folder) as generator:
             generator.await_open()
-            before = server.cpu()
-            load = generator.load()
-            spent = spent_nanoseconds(before, server.cpu())
+            with Watch(server, self.core) as watch:
+                load = generator.load()
             generator.finish()
-        return load, spent
+        return load, watch
 
 
 @dataclass(frozen=True)
@@ -102,10 +120,10 @@ class HTTP2Driver:
     def check(self, port: int) -> dict[str, str]:
         return http2_verify.check(port, self.workload, self.folder)
 
-    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
-        before = server.cpu()
-        load = http2_generator.h2load(server.port, self.workload, seconds=seconds, core=self.core, folder=self.folder)
-        return load, spent_nanoseconds(before, server.cpu())
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, Watch]:
+        with Watch(server, self.core) as watch:
+            load = http2_generator.h2load(server.port, self.workload, seconds=seconds, core=self.core, folder=self.folder)
+        return load, watch
 
 
 @dataclass(frozen=True)
@@ -119,14 +137,15 @@ class TLSDriver:
     def check(self, port: int) -> dict[str, str]:
         return http2_verify.check(port, self.workload, self.folder)
 
-    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, int]:
-        asked, count, before = self.workload, self.workload.connections, server.cpu()
-        if asked.request.closes:
-            load = http2_generator.handshakes(server.port, asked, seconds=seconds, core=self.core)
-        else:
-            where: dict[str, Any] = {"core": self.core, "folder": self.folder, "scheme": "https"}
-            load = wrk.run(server.port, asked.request, seconds=seconds, connections=count, **where)
-        return load, spent_nanoseconds(before, server.cpu())
+    def load(self, server: Server, seconds: int) -> tuple[wrk.Load, Watch]:
+        asked = self.workload
+        where: dict[str, Any] = {"core": self.core, "folder": self.folder, "scheme": "https"}
+        with Watch(server, self.core) as watch:
+            if asked.request.closes:
+                load = http2_generator.handshakes(server.port, asked, seconds=seconds, core=self.core)
+            else:
+                load = wrk.run(server.port, asked.request, seconds=seconds, connections=asked.connections, **where)
+        return load, watch
 
 
 def driver(workload: AnyWorkload, core: int, folder: Path) -> Driver:
@@ -186,11 +205,11 @@ class Entrant:
         if self.peer.spins and self.server is not None:
             self.server.hold()
 
-    def _load(self, seconds: int) -> tuple[wrk.Load, int]:
+    def _load(self, seconds: int) -> tuple[wrk.Load, Watch]:
         assert self.server is not None
-        load, spent = self.driver.load(self.server, seconds)
+        load, watch = self.driver.load(self.server, seconds)
         self.requests += load.requests
-        return load, spent
+        return load, watch
 
     def round(self, number: int) -> None:
         """One turn, unless this server has had all of its turns."""
@@ -199,15 +218,16 @@ class Entrant:
         with self.failures(f"in round {number + 1}: "):
             self.server.resume()
             before = self.server.cpu()
-            load, spent = self._load(self.effort.seconds)
+            load, watch = self._load(self.effort.seconds)
             self._look_at_workers(before, self.server.cpu())
             self.cell["rss_kib"] = self.server.rss_kib()
             self.cell["requests_per_second"].append(load.requests_per_second)
-            self.cell["cpu_us"].append(spent / 1000 / load.requests)
+            self.cell["cpu_us"].append(watch.cpu_nanoseconds / 1000 / load.requests)
             self.cell["p50_us"].append(load.p50_us)
             self.cell["p99_us"].append(load.p99_us)
-            if load.client_busy is not None:
-                self.cell.setdefault("client_busy", []).append(load.client_busy)
+            if self.workload.way != TWO_WORKERS:
+                # There the servers are on its core as well.
+                self.cell["client_busy"].append(watch.client_busy)
             self._make_room()
 
     def _look_at_workers(self, before: dict[int, int], after: dict[int, int]) -> None:

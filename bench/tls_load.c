@@ -4,9 +4,9 @@
  *
  * Each of N places connects, shakes hands, sends a GET that ends the connection, reads to the server's close_notify, answers it,
  * closes, and begins anew; it counts when the status is 200 and the answer ends with TEXT. No certificate is verified; that the server
- * has its key is, as in every handshake. One line: {"connections", "seconds", "per_second", "p50_us", "p99_us", "cpu_seconds" (its own),
- * "resumed", "unannounced" (ends without close_notify), "protocol", "cipher", "group", "errors", "first_error"}. Exit status: 0, or 2
- * when it cannot be run so. */
+ * has its key is, as in every handshake. One line: {"connections", "seconds", "per_second", "p50_us", "p99_us", "resumed",
+ * "unannounced" (ends without close_notify), "protocol", "cipher", "group", "errors", "first_error"}. Exit status: 0, or 2 when it
+ * cannot be run so. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -158,19 +157,13 @@ static int by_size(const void *one, const void *other) {
     return (a > b) - (a < b);
 }
 
-static double cpu_seconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-static void print(double seconds, double cpu) {
+static void print(double seconds) {
     if (connections) qsort(latencies_us, connections, sizeof *latencies_us, by_size);
     unsigned p50 = connections ? latencies_us[connections / 2] : 0, p99 = connections ? latencies_us[connections * 99 / 100] : 0;
-    printf("{\"connections\": %ju, \"seconds\": %.6f, \"per_second\": %.2f, \"p50_us\": %u, \"p99_us\": %u, \"cpu_seconds\": %.6f, "
+    printf("{\"connections\": %ju, \"seconds\": %.6f, \"per_second\": %.2f, \"p50_us\": %u, \"p99_us\": %u, "
            "\"resumed\": %ju, \"unannounced\": %ju, \"protocol\": \"%s\", \"cipher\": \"%s\", \"group\": \"%s\", "
            "\"errors\": %ju, \"first_error\": \"%s\"}\n",
-           (uintmax_t)connections, seconds, (double)connections / seconds, p50, p99, cpu, (uintmax_t)resumed, (uintmax_t)unannounced,
+           (uintmax_t)connections, seconds, (double)connections / seconds, p50, p99, (uintmax_t)resumed, (uintmax_t)unannounced,
            protocol, cipher, group, (uintmax_t)errors, first_error);
 }
 
@@ -194,7 +187,7 @@ static void run(struct place *places, unsigned count, double seconds, double pat
             snprintf(first_error, sizeof first_error, "timeout: not one connection in %g seconds", patience_seconds);
         }
     }
-    print((double)(now_ns() - began) / 1e9, cpu_seconds());
+    print((double)(now_ns() - began) / 1e9);
 }
 
 static SSL_CTX *new_context(void) {

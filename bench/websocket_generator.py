@@ -94,8 +94,7 @@ class Generator:
             self._step()
             self._fail()
             raise BenchFailure("not one message")
-        busy = done["cpu_seconds"] / done["seconds"]
-        return wrk.Load(done["messages"], done["per_second"], done["p50_us"], done["p99_us"], busy)
+        return wrk.Load(done["messages"], done["per_second"], done["p50_us"], done["p99_us"])
 
     def finish(self) -> None:
         """Close all; raise BenchFailure when anything has gone wrong, from the first handshake to the last end."""

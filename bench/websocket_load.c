@@ -8,9 +8,9 @@
  * churn      connect, one echo, close handshake, end of the connection, and again
  * idle       the sockets rest; then each has one echo
  *
- * Three lines: {"opened"} when all sockets are open, {"messages", "seconds", "per_second", "p50_us", "p99_us", "max_us",
- * "cpu_seconds"} (its own) after the load, {"errors", "error_count", "first_error"} after the close handshakes. "messages" are echoes,
- * deliveries to one receiver, or whole connections. With --stepped a line has to come on stdin after each of the first two, so that
+ * Three lines: {"opened"} when all sockets are open, {"messages", "seconds", "per_second", "p50_us", "p99_us", "max_us"}
+ * after the load, {"errors", "error_count", "first_error"} after the close handshakes. "messages" are echoes, deliveries to one
+ * receiver, or whole connections. With --stepped a line has to come on stdin after each of the first two, so that
  * whoever started this can look at the server in between. --patience (10 seconds) is how long the sockets may take to open when none
  * of them does, to answer what is left after the load, and to end. Exit status: 0, or 2 when it cannot be run so.
  *
@@ -228,18 +228,12 @@ static void await_step(void) {
     if (is_polled) epoll_ctl(plan.epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
 }
 
-static double cpu_seconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-static void report_load(uint64_t began_ns, double cpu_before) {
+static void report_load(uint64_t began_ns) {
     double passed = finished_ns > began_ns ? (double)(finished_ns - began_ns) / BILLION : 0;
     printf("{\"messages\": %llu, \"seconds\": %.6f, \"per_second\": %.1f, ", (unsigned long long)messages, passed,
            passed > 0 ? (double)messages / passed : 0);
-    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f, \"cpu_seconds\": %.6f}\n", percentile_us(0.5), percentile_us(0.99),
-           (double)slowest_ns / 1000, cpu_seconds() - cpu_before);
+    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f}\n", percentile_us(0.5), percentile_us(0.99),
+           (double)slowest_ns / 1000);
 }
 
 static void report_errors(void) {
@@ -340,9 +334,8 @@ int main(int argc, char **argv) {
     printf("{\"opened\": %u}\n", opened);
     await_step();
     uint64_t began_ns = now_ns();
-    double cpu_before = cpu_seconds();
     load();
-    report_load(began_ns, cpu_before);
+    report_load(began_ns);
     await_step();
     if (mode != CHURN) close_all();
     report_errors();

@@ -21,8 +21,6 @@ class Load:
     requests_per_second: float
     p50_us: float
     p99_us: float
-    #: the client's CPU time as a share of its core, where it has said so: near 1 it is the client that is measured
-    client_busy: float | None = None
 
 
 def microseconds(text: str) -> float:

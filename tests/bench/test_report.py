@@ -20,7 +20,7 @@ def cell(*rates: float, cpu: float = 10.0) -> dict[str, Any]:
 CELLS = {
     "picocorn": cell(100, 300, 290, cpu=5),
     "uvicorn": cell(100, 90, 110, cpu=20),
-    "granian": {**cell(150, 140, 160), "note": "no access log by default"},
+    "granian": {**cell(150, 140, 160), "client_busy": [0.9, 0.96, 0.99], "note": "no access log by default"},
     "weft": {**cell(999), "fails": "in round 2: socket errors: read 1"},
     "hypercorn": {"skipped": "no access log"},
     "C floor": cell(1000, cpu=2.5),
@@ -60,9 +60,9 @@ def lines(markdown: str) -> dict[str, list[str]]:
 def test_everything_stands_in_the_detailed_report() -> None:
     text = report.detailed(results(raw=CELLS), ["raw"], list(CELLS))
     rows = lines(text)
-    assert rows["picocorn"] == ["290", "2.90", "1.93", "5.0", "0.50", "1.50", "30", ""]
-    assert rows["granian"][-1] == "no access log by default"
-    assert rows["weft"] == ["-"] * 7 + ["fails: in round 2: socket errors: read 1"]
+    assert rows["picocorn"] == ["290", "2.90", "1.93", "5.0", "0.50", "1.50", "30", "-", ""]
+    assert rows["granian"][-2:] == ["96", "no access log by default"]
+    assert rows["weft"] == ["-"] * 8 + ["fails: in round 2: socket errors: read 1"]
     assert rows["hypercorn"][-1] == "not measured: no access log"
     assert rows["picocorn (3.11)"][1:3] == ["2.00", "-"]
     assert "h2corn: no wheel" in text

@@ -230,8 +230,6 @@ def test_a_run_step_by_step(compiled: Path) -> None:
     with echoing() as port, generator(port, WORKLOADS["ws-echo-64"], compiled) as running:
         load = play(running)
     assert load.requests >= 32
-    assert load.client_busy is not None
-    assert load.client_busy > 0
 
 
 @needs_taskset
