@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "bench-env"
 
 #: what picocorn is built of
-PARTS = ("src", "csrc", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+PARTS = ("src", "csrc", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "LICENSE.nghttp2")
 PRODUCTS = ("*.so", "*.pyd", "*.html", "__pycache__", "*.egg-info", "build")
 
 GENERATOR = "websocket_load"
