@@ -1,7 +1,5 @@
 # A line of the access log without a log record, and the watch over what allows it, for the compiled access log.
 
-from libc.stdint cimport uint64_t
-
 cdef class LineFormat:
     cdef str _prefix
     cdef str _before_method
@@ -18,10 +16,8 @@ cdef class Watch:
     cdef list _lists
     cdef list _rarely
     cdef list _values
-    cdef list _items
+    cdef list _sizes
     cdef list _rare_values
-    cdef uint64_t _state
-    cdef bint _is_told
     cdef list _attributes
     cdef list _found
     cdef list _methods

@@ -4,7 +4,6 @@
 # `request_parts`, as in the pure body.
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 from .access_parts import request_parts
@@ -35,88 +34,6 @@ cdef extern from "Python.h" nogil:
         unsigned int tp_version_tag
 cdef extern from "Python.h":
     str PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
-
-# What has changed in dicts is asked of the interpreter: looking through them for each line costs a quarter of the line. Up to
-# Python 3.11 every dict has a version, a number that no dict has had before. Later ones tell whoever watches a dict.
-cdef extern from *:
-    """
-    #if PY_VERSION_HEX < 0x030C0000
-    static int pc_watch(PyObject *dict)
-    {
-        return PyDict_CheckExact(dict) ? 0 : -1;
-    }
-
-    static int pc_is_split(PyObject *dict)
-    {
-        (void)dict;
-        return 0;
-    }
-
-    static uint64_t pc_state_of(PyObject *dicts)
-    {
-        /* The newest changes whenever one of them does. */
-        uint64_t newest = 0;
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(dicts); i++) {
-            uint64_t version = ((PyDictObject *)PyList_GET_ITEM(dicts, i))->ma_version_tag;
-            newest = version > newest ? version : newest;
-        }
-        return newest;
-    }
-    #elif defined(Py_GIL_DISABLED)
-    static int pc_watch(PyObject *dict)
-    {
-        (void)dict;
-        return -1;
-    }
-
-    static int pc_is_split(PyObject *dict)
-    {
-        (void)dict;
-        return 0;
-    }
-
-    static uint64_t pc_state_of(PyObject *dicts)
-    {
-        (void)dicts;
-        return 0;
-    }
-    #else
-    static uint64_t pc_changes = 0;
-    static int pc_watcher = -1;
-
-    static int pc_count_change(PyDict_WatchEvent event, PyObject *dict, PyObject *key, PyObject *value)
-    {
-        (void)event, (void)dict, (void)key, (void)value;
-        pc_changes++;
-        return 0;
-    }
-
-    /* Nobody ends this: dicts of loggers and handlers are few, and another may watch the same. */
-    static int pc_watch(PyObject *dict)
-    {
-        if (pc_watcher < 0)
-            pc_watcher = PyDict_AddWatcher(pc_count_change);
-        if (pc_watcher >= 0 && PyDict_Watch(pc_watcher, dict) == 0)
-            return 0;
-        PyErr_Clear();
-        return -1;
-    }
-
-    static int pc_is_split(PyObject *dict)
-    {
-        return ((PyDictObject *)dict)->ma_values != NULL;
-    }
-
-    static uint64_t pc_state_of(PyObject *dicts)
-    {
-        (void)dicts;
-        return pc_changes;
-    }
-    #endif
-    """
-    int pc_watch(PyObject *) noexcept
-    bint pc_is_split(PyObject *) noexcept
-    uint64_t pc_state_of(PyObject *) noexcept
 
 cdef enum:
     PORT_DIGITS = 5
@@ -290,55 +207,12 @@ cdef class LineFormat:
         return line
 
 
-cdef bint watch(dict namespace) except -1:
-    # Have changes show in the state. Returns whether they will.
-    if pc_is_split(<PyObject *>namespace):
-        # CPython 3.13 sets attributes that lie in the object itself without a word to who watches its dict. They move into the
-        # dict for good when an item is taken out by popitem(). Nobody sees it gone: the GIL is held.
-        key, value = namespace.popitem()
-        namespace[key] = value
-    return not pc_watch(<PyObject *>namespace)
-
-
-class Probe:
-    pass
-
-
-cdef bint tells_everything() except -1:
-    # Whether this interpreter is one whose attributes are watched like that.
-    probe = Probe()
-    probe.first = probe.second = 0
-    cdef list namespaces = [vars(probe)]
-    cdef uint64_t before
-    if not watch(namespaces[0]):
-        return False
-    for change in (lambda: setattr(probe, "first", 1), lambda: setattr(probe, "third", 1), lambda: delattr(probe, "second")):
-        before = pc_state_of(<PyObject *>namespaces)
-        change()
-        if pc_state_of(<PyObject *>namespaces) == before:
-            return False
-    return True
-
-
-cdef bint TELLS = tells_everything()
-
-
-cdef list contents_of(list namespaces):
+cdef list contents_of(list namespaces, list lists):
     contents = []
     for namespace in namespaces:
         contents += namespace.values()
-    return contents
-
-
-# Stands behind the contents of a list: nobody else has it.
-cdef object END = object()
-
-
-cdef list ended_contents_of(list lists):
-    contents = []
     for items in lists:
         contents += items
-        contents.append(END)
     return contents
 
 
@@ -354,22 +228,6 @@ cdef Py_ssize_t same_namespaces(PyObject *namespaces, PyObject *values) noexcept
                 return -1
             seen += 1
     return seen
-
-
-cdef bint same_lists(PyObject *lists, PyObject *values) noexcept:
-    # Whether the lists hold `values`, object for object, and each ends where it did.
-    cdef Py_ssize_t i, k, seen = 0, count = PyList_GET_SIZE(values)
-    cdef PyObject *items
-    for i in range(PyList_GET_SIZE(lists)):
-        items = PyList_GET_ITEM(lists, i)
-        for k in range(PyList_GET_SIZE(items)):
-            if seen >= count or PyList_GET_ITEM(items, k) != PyList_GET_ITEM(values, seen):
-                return False
-            seen += 1
-        if seen >= count or PyList_GET_ITEM(values, seen) != <PyObject *>END:
-            return False
-        seen += 1
-    return True
 
 
 cdef list versions_of(list classes):
@@ -388,14 +246,9 @@ cdef class Watch:
         self._namespaces = namespaces
         self._lists = lists
         self._rarely = rarely
-        self._is_told = TELLS
-        for namespace in namespaces:
-            self._is_told = self._is_told and watch(namespace)
-        # First: what changes from here on is seen.
-        self._state = pc_state_of(<PyObject *>namespaces)
-        self._values = contents_of(namespaces)
-        self._items = ended_contents_of(lists)
-        self._rare_values = contents_of(rarely)
+        self._values = contents_of(namespaces, lists)
+        self._sizes = [len(items) for items in lists]
+        self._rare_values = contents_of(rarely, [])
         self._attributes = [pair for pair in attributes if not isinstance(pair[0], type)]
         self._found = [getattr(owner, name) for owner, name in self._attributes]
         self._methods = [pair for pair in attributes if isinstance(pair[0], type)]
@@ -405,15 +258,23 @@ cdef class Watch:
 
     cpdef bint holds(self) except -1:
         """Whether what is looked at for each line is as it was."""
-        cdef PyObject *namespaces = <PyObject *>self._namespaces
         cdef PyObject *values = <PyObject *>self._values
-        cdef uint64_t state = pc_state_of(namespaces)
-        if state != self._state or not self._is_told:
-            # Something has been set, maybe to what it was.
-            if same_namespaces(namespaces, values) != PyList_GET_SIZE(values):
+        cdef PyObject *lists = <PyObject *>self._lists
+        cdef PyObject *items
+        cdef Py_ssize_t i, k, size, count = PyList_GET_SIZE(values)
+        cdef Py_ssize_t seen = same_namespaces(<PyObject *>self._namespaces, values)
+        if seen < 0:
+            return False
+        for i in range(PyList_GET_SIZE(lists)):
+            items = PyList_GET_ITEM(lists, i)
+            size = PyList_GET_SIZE(items)
+            if size != self._sizes[i]:
                 return False
-            self._state = state
-        return same_lists(<PyObject *>self._lists, <PyObject *>self._items)
+            for k in range(size):
+                if seen >= count or PyList_GET_ITEM(items, k) != PyList_GET_ITEM(values, seen):
+                    return False
+                seen += 1
+        return seen == count
 
     cpdef bint holds_all(self) except -1:
         """Whether everything is as it was."""
