@@ -32,6 +32,7 @@ cdef struct KnownField:
     nghttp2_rcbuf *value
     PyObject *field
     int kind
+    bint is_in_use
 
 
 cdef class NGHTTP2Engine(NGHTTP2Responses):
@@ -42,6 +43,7 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
 
     cdef bint _was_reset(self, int32_t stream_id) noexcept
     cdef int _begin_section(self, const nghttp2_frame *frame) except -1
+    cdef KnownField *_known_place(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value) except NULL
     cdef int _take_field(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value) except -1
     cdef int _take_frame(self, const nghttp2_frame *frame) except -1
     cdef int _take_head(self, const nghttp2_frame *frame) except -1

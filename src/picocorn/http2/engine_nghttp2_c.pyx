@@ -48,6 +48,7 @@ cdef extern from *:
 
 DEF KNOWN_FIELDS = 32  # a power of two, and more than the fields of a browser's request
 DEF KNOWN_SHIFT = 27  # leaves as many bits as number them
+DEF KNOWN_PLACES = 8  # where one may be: behind each other, from the one that its buffers' addresses name
 DEF KNOWN_FIELD_BYTES = 256  # larger ones are not remembered: they would cost every idle connection
 DEF MAX_HEAD_BYTES = 1048576
 
@@ -247,29 +248,42 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
         self._builder.begin(frame.headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0
 
+    cdef KnownField *_known_place(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value) except NULL:
+        """Where a line of these buffers is kept, or is to be kept: then another may be there, or none."""
+        cdef uint32_t mixed = <uint32_t> ((<uintptr_t> value >> 4) + 3 * (<uintptr_t> name >> 4)) * 2654435761U
+        cdef int first = <int> (mixed >> KNOWN_SHIFT)
+        cdef KnownField *known
+        cdef int i
+        if self._known == NULL:
+            self._known = <KnownField *> PyMem_Calloc(KNOWN_FIELDS, sizeof(KnownField))
+            if self._known == NULL:
+                raise MemoryError
+        for i in range(KNOWN_PLACES):
+            known = &self._known[(first + i) % KNOWN_FIELDS]
+            if known.field == NULL or (known.value == value and known.name == name):
+                return known
+        # Each gets a second chance: lines that come with every request are not pushed out by those that come once.
+        for i in range(2 * KNOWN_PLACES):
+            known = &self._known[(first + i % KNOWN_PLACES) % KNOWN_FIELDS]
+            if not known.is_in_use:
+                break
+            known.is_in_use = False
+        return known
+
     cdef int _take_field(self, nghttp2_rcbuf *name, nghttp2_rcbuf *value) except -1:
         # What stands in the compression tables comes as the same buffers again: one look-up instead of two objects to make and
         # two to judge, for nearly every line after a connection's first request.
-        cdef uint32_t mixed = <uint32_t> ((<uintptr_t> value >> 4) + 3 * (<uintptr_t> name >> 4)) * 2654435761U
-        cdef int slot = <int> (mixed >> KNOWN_SHIFT)
-        cdef KnownField *known
-        cdef KnownField old
+        cdef KnownField *known = self._known_place(name, value)
+        cdef KnownField old = known[0]
         cdef nghttp2_vec text
         cdef bytes name_text
         cdef bytes value_text
         cdef tuple field
         cdef int kind
         cdef bint good
-        if self._known == NULL:
-            self._known = <KnownField *> PyMem_Calloc(KNOWN_FIELDS, sizeof(KnownField))
-            if self._known == NULL:
-                raise MemoryError
-        known = &self._known[slot]
-        if known.value != value or known.name != name:
-            # Two places for each: lines that fall on the same one must not push each other out request after request.
-            known = &self._known[slot ^ 1]
-        if known.value == value and known.name == name:
-            good = self._builder.add(<tuple> known.field, known.kind)
+        if old.value == value and old.name == name:
+            known.is_in_use = True
+            good = self._builder.add(<tuple> old.field, old.kind)
         else:
             text = nghttp2_rcbuf_get_buf(name)
             name_text = PyBytes_FromStringAndSize(<const char *> text.base, text.len)
@@ -278,9 +292,6 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
             kind = judge_field(name_text, value_text)
             field = (name_text, value_text)
             if PyBytes_GET_SIZE(name_text) + PyBytes_GET_SIZE(value_text) <= KNOWN_FIELD_BYTES:
-                old = known[0]
-                known[0] = self._known[slot]
-                known = &self._known[slot]
                 nghttp2_rcbuf_incref(name)
                 nghttp2_rcbuf_incref(value)
                 Py_INCREF(field)
@@ -288,6 +299,7 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
                 known.value = value
                 known.field = <PyObject *> field
                 known.kind = kind
+                known.is_in_use = False
                 if old.field != NULL:
                     nghttp2_rcbuf_decref(old.name)
                     nghttp2_rcbuf_decref(old.value)
