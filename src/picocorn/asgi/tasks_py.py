@@ -23,13 +23,17 @@ EAGER = sys.version_info >= (3, 12)
 Task: Any = asyncio.Task
 
 
-async def _run(cycle: Cycle, app: Any) -> None:
+async def _run(cycle: Cycle, app: Any, tasks: set[asyncio.Task[None]], own: list[asyncio.Task[None]]) -> None:
+    """`own` is the task that steps this, once that stands in `tasks`."""
     try:
         result = await app(cycle.scope, cycle.receive, cycle.send)
     except BaseException as error:
+        tasks.difference_update(own)
         if cycle.application_raised(error):
             raise
     else:
+        # Before the cycle hears of it: what begins then shall not find this one among those that run.
+        tasks.difference_update(own)
         cycle.application_returned(result)
 
 
@@ -38,7 +42,7 @@ def run_application(cycle: Cycle, app: Any) -> Coroutine[Any, Any, None]:
 
     Only what `cycle.application_raised` wants to go on comes out of it.
     """
-    return _run(cycle, app)
+    return _run(cycle, app, set(), [])
 
 
 class TaskStarter:
@@ -64,7 +68,8 @@ class TaskStarter:
 
         The application runs inside this call. A task factory (a debugger's, say) is respected at the price of the eager start.
         """
-        coroutine = _run(cycle, self._app)
+        own: list[asyncio.Task[None]] = []
+        coroutine = _run(cycle, self._app, self._tasks, own)
         context = self._base_context.copy()
         if is_plain and EAGER:
             task = Task(coroutine, loop=self._loop, context=context, eager_start=True)
@@ -73,6 +78,9 @@ class TaskStarter:
         else:
             task = self._loop.create_task(coroutine, context=context)
         self._tasks.add(task)
+        if is_plain:
+            # A factory may put something around it that goes on for longer.
+            own.append(task)
         task.add_done_callback(functools.partial(self._ended, cycle))
 
     def _ended(self, cycle: Cycle, task: asyncio.Task[None]) -> None:
