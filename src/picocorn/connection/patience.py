@@ -70,8 +70,8 @@ class Patience:
         is_busy = now - self._busy_seconds < PATIENCE_SECONDS
         latest = now - (LONGEST_SECONDS if is_busy else PATIENCE_SECONDS)
         waiting = self._waiting
-        # In one pass: looking for the first of a dict takes longer the more have left in front of it. Measured, 20,000 that
-        # are told at once stopped the loop for 175 ms; now for 2.
+        # In one pass: looking for the first of a dict takes longer the more have left in front of it. Measured, 20,000 that are told
+        # at once stopped the loop for 175 ms; now for 2.
         told = []
         for connection, since in waiting.items():
             if since > latest:
