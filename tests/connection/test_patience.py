@@ -103,30 +103,6 @@ def test_a_call_that_goes_on_is_waited_for_once_in_a_while(bench: Any) -> None:
         assert [await waited() for _ in range(HASTY_REQUESTS + 3)] == [False, True, *[False] * HASTY_REQUESTS, True]
 
 
-def test_a_head_that_does_not_come_has_its_deadline_again(bench: Any) -> None:
-    @bench
-    async def _(bench: Any) -> None:
-        connection = bench.connect(Lasting(), request_header_seconds=1).send(request(b"/1"))
-        assert (await connection.answer()).endswith(b"/1")
-        for byte in request(b"/2")[:12]:
-            connection.send(bytes((byte,)))
-            await bench.lose_patience()
-            await bench.advance(0.25)
-            if connection.transport.closing or connection.transport.ended:
-                break
-        assert connection.output().startswith(b"HTTP/1.1 408 ")
-
-
-def test_what_has_waited_does_not_find_the_call_before_it_among_those_that_run(bench: Any) -> None:
-    @bench
-    async def _(bench: Any) -> None:
-        app = Lasting()
-        connection = bench.connect(app, limit_concurrency=1).send(request(b"/1"), request(b"/2"))
-        assert (await connection.answer()).endswith(b"/1")
-        app.gates[0].set()
-        assert (await connection.answer()).endswith(b"/2")
-
-
 def test_reading_stops_while_it_waits(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:
@@ -295,41 +271,3 @@ def test_nobody_waits_without_a_timer_nor_a_timer_without_somebody() -> None:
         loop.tick()
         assert one.ended_at is None
         assert loop.timer is None
-
-
-def test_one_that_raises_ends_nobodys_wait() -> None:
-    waits, loop = patience()
-    ones = [Waiting(waits, loop) for _ in range(3)]
-    ones[1].patience_ended = None  # type: ignore[assignment, method-assign]
-    raised = 0
-    while loop.timer:
-        try:
-            loop.tick()
-        except TypeError:
-            raised += 1
-    assert raised == 1
-    assert ones[0].ended_at is not None
-    assert ones[2].ended_at is not None
-
-
-def test_however_many_are_told_they_are_looked_through_once() -> None:
-    class Line(dict[Any, float]):
-        passes = 0
-
-        def __iter__(self) -> Any:
-            Line.passes += 1
-            return super().__iter__()
-
-        def items(self) -> Any:
-            Line.passes += 1
-            return super().items()
-
-    waits, loop = patience()
-    waits._waiting = Line()
-    ones = [Waiting(waits, loop) for _ in range(100)]
-    ticks = 0
-    while loop.timer:
-        loop.tick()
-        ticks += 1
-    assert all(one.ended_at is not None for one in ones)
-    assert Line.passes <= ticks

@@ -23,17 +23,13 @@ EAGER = sys.version_info >= (3, 12)
 Task: Any = asyncio.Task
 
 
-async def _run(cycle: Cycle, app: Any, tasks: set[asyncio.Task[None]], own: list[asyncio.Task[None]]) -> None:
-    """`own` is the task that steps this, once that stands in `tasks`."""
+async def _run(cycle: Cycle, app: Any) -> None:
     try:
         result = await app(cycle.scope, cycle.receive, cycle.send)
     except BaseException as error:
-        tasks.difference_update(own)
         if cycle.application_raised(error):
             raise
     else:
-        # Before the cycle hears of it: what begins then shall not find this one among those that run.
-        tasks.difference_update(own)
         cycle.application_returned(result)
 
 
@@ -42,7 +38,7 @@ def run_application(cycle: Cycle, app: Any) -> Coroutine[Any, Any, None]:
 
     Only what `cycle.application_raised` wants to go on comes out of it.
     """
-    return _run(cycle, app, set(), [])
+    return _run(cycle, app)
 
 
 class TaskStarter:
@@ -68,8 +64,7 @@ class TaskStarter:
 
         The application runs inside this call. A task factory (a debugger's, say) is respected at the price of the eager start.
         """
-        own: list[asyncio.Task[None]] = []
-        coroutine = _run(cycle, self._app, self._tasks, own)
+        coroutine = _run(cycle, self._app)
         context = self._base_context.copy()
         if is_plain and EAGER:
             task = Task(coroutine, loop=self._loop, context=context, eager_start=True)
@@ -78,9 +73,6 @@ class TaskStarter:
         else:
             task = self._loop.create_task(coroutine, context=context)
         self._tasks.add(task)
-        if is_plain:
-            # A factory may put something around it that goes on for longer.
-            own.append(task)
         task.add_done_callback(functools.partial(self._ended, cycle))
 
     def _ended(self, cycle: Cycle, task: asyncio.Task[None]) -> None:
