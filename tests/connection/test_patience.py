@@ -103,6 +103,24 @@ def test_a_call_that_goes_on_is_waited_for_once_in_a_while(bench: Any) -> None:
         assert [await waited() for _ in range(HASTY_REQUESTS + 3)] == [False, True, *[False] * HASTY_REQUESTS, True]
 
 
+def test_what_waits_has_no_deadline(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        app = Lasting()
+        connection = bench.connect(app, keep_alive_seconds=0.001, request_header_seconds=0.001).send(request(b"/1"))
+        await bench.settle()
+        head = request(b"/2")
+        connection.send(head[:5])
+        # A stall of the loop: the first look at the clock is far behind every deadline.
+        await bench.advance(0.24)
+        connection.send(head[5:])
+        await bench.lose_patience()
+        assert app.paths == ["/1", "/2"]
+        # Then the client is waited for again.
+        await bench.advance(2)
+        assert connection.transport.closing
+
+
 def test_reading_stops_while_it_waits(bench: Any) -> None:
     @bench
     async def _(bench: Any) -> None:
