@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from conformance.applications import answer, body, hello, read_all, start
-from harness import DEADLINE_SECONDS, Gate, spawned
-from picocorn.connection import patience
+from harness import Gate, spawned
 from raw_client import get
 
 
@@ -29,30 +28,6 @@ def test_background_work_does_not_delay_the_next_request(serve: Any) -> None:
             assert client.request(b"/%d" % number).body == b"/%d" % number
         server.wait_for_tasks(3)
         finish.open()
-
-
-def test_calls_do_not_pile_up_behind_their_answers(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        nonlocal running
-        running += 1
-        at_once.append(running)
-        await hello(scope, receive, send)
-        for _ in range(3):
-            await asyncio.sleep(0)
-        running -= 1
-
-    # A machine that stands still for a moment is no reason to fail.
-    monkeypatch.setattr(patience, "PATIENCE_SECONDS", DEADLINE_SECONDS)
-    monkeypatch.setattr(patience, "LONGEST_SECONDS", DEADLINE_SECONDS)
-    running = 0
-    at_once: list[int] = []
-    with serve(app) as server:
-        client = server.connect()
-        for number in range(20):
-            assert client.request(b"/%d" % number).body == b"/%d" % number
-        client.send(*[get(b"/x")] * 5)
-        assert [client.response().body for _ in range(5)] == [b"/x"] * 5
-    assert at_once == [1] * 25
 
 
 def test_background_work_outlives_its_connection(serve: Any) -> None:

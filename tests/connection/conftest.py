@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from picocorn.base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES, HTTP1Limits
-from picocorn.connection.patience import PATIENCE_SECONDS, TICK_SECONDS
 
 __all__ = ["Bench", "ClockLoop", "FakeTransport"]
 
@@ -234,11 +233,6 @@ class Bench:
         while self.loop.now < end:
             self.loop.now = min(self.loop.now + STEP_SECONDS, end)
             await self.settle()
-
-    async def lose_patience(self) -> None:
-        """Let as much time pass as a request waits for a call that runs on behind its answer."""
-        for _ in range(round(PATIENCE_SECONDS / TICK_SECONDS) + 1):
-            await self.advance(TICK_SECONDS)
 
     async def end(self) -> None:
         """Every client goes; nothing may be left."""

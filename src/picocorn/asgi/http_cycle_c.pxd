@@ -23,7 +23,6 @@ cdef class HTTPCycle(Cycle):
     cdef readonly bint body_complete
     cdef readonly bint disconnected
     cdef readonly bint eof
-    cdef readonly bint has_ended
     cdef readonly int state
     cdef readonly bint trailers_expected
     cdef list _chunks

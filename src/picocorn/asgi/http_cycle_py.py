@@ -60,7 +60,6 @@ class HTTPCycle(Cycle):
         "body_complete",
         "disconnected",
         "eof",
-        "has_ended",
         "is_head",
         "started",
         "state",
@@ -82,8 +81,6 @@ class HTTPCycle(Cycle):
         self.body_complete = False
         #: the client has gone: `send` raises
         self.disconnected = False
-        #: the application's call has ended
-        self.has_ended = False
         #: the client will send nothing more, but may still read (RFC 9112 9.6)
         self.eof = False
         self.state = START
@@ -126,7 +123,6 @@ class HTTPCycle(Cycle):
 
     def application_returned(self, result: Any) -> None:
         """See Cycle. Settles what the application left open."""
-        self.has_ended = True
         if result is not None:
             logger.error("ASGI callable should return None, but returned '%s'.", result)
             self._end_unfinished()
@@ -141,7 +137,6 @@ class HTTPCycle(Cycle):
 
     def application_raised(self, error: BaseException) -> bool:
         """See Cycle. Only a cancellation goes on: SystemExit and KeyboardInterrupt must not be able to end the server."""
-        self.has_ended = True
         if isinstance(error, asyncio.CancelledError):
             self._end_unfinished()
             self.wire.application_ended()

@@ -34,7 +34,6 @@ cdef class ConnectionContext:
     cdef readonly ScopeBuilder push_scopes
     cdef readonly object server_cert_of
     cdef readonly TaskStarter starter
-    cdef readonly object patience
     cdef readonly Timers timers
     cdef readonly object base_context
     cdef public object http2

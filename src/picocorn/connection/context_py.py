@@ -14,7 +14,6 @@ from ..asgi.scope_py import ScopeBuilder
 from ..asgi.tasks_py import TaskStarter
 from ..base.limits import HTTP1Limits, HTTP2Limits, WebSocketLimits
 from ..http1.writer_py import encode_fields, list_fields
-from .patience import Patience
 from .timers_py import Timers
 from .trace import is_tracing
 
@@ -95,7 +94,6 @@ class ConnectionContext:
         "limits",
         "loop",
         "new_http2_session",
-        "patience",
         "push_scopes",
         "request_body_seconds",
         "request_header_seconds",
@@ -172,6 +170,5 @@ class ConnectionContext:
             )
             for extensions in (HTTP1_EXTENSIONS, PUSH_EXTENSIONS)
         ]
-        self.patience = Patience(loop, self.base_context)
         self.timers = Timers(loop, self.base_context)
         self.starter = TaskStarter(app, loop, self.base_context, server_state.tasks)

@@ -22,17 +22,13 @@ cdef int REQUEST_HEAD
 cdef int KEEP_ALIVE
 cdef int REQUEST_BODY
 cdef int LINGER
-cdef int HASTY_REQUESTS
 
 
 cdef class HTTP1Protocol(StreamConnection):
     cdef HTTP1Connection _conn
     cdef HTTPCycle _cycle
     cdef int _begun
-    cdef int _hasty_requests
-    cdef bint _is_patient
     cdef bint _plain_tasks
-    cdef HTTPCycle _previous
     cdef bint _pump_scheduled
     cdef bint _pumping
     cdef Security _security
@@ -43,10 +39,6 @@ cdef class HTTP1Protocol(StreamConnection):
     cpdef object pump(self)
     @cython.locals(cycle=HTTPCycle, conn=HTTP1Connection, event=int)
     cdef bint _step(self) except -1
-    cdef bint _waits_for_previous(self) except -1
-    cdef object _be_patient_no_more(self)
-    cpdef object patience_ended(self)
-    cpdef object application_ended(self)
     @cython.locals(head=RequestHead, context=ConnectionContext, scope=dict)
     cdef object _begin_request(self)
     @cython.locals(held_bytes=Py_ssize_t, was_complete=bint)
@@ -62,7 +54,6 @@ cdef class HTTP1Protocol(StreamConnection):
     cdef object _ignore_upgrade(self, RequestHead head)
     @cython.locals(context=ConnectionContext)
     cdef object _start(self, HTTPCycle cycle)
-    @cython.locals(cycle=HTTPCycle)
     cdef object _end_request(self)
     @cython.locals(cycle=HTTPCycle)
     cdef object _refuse(self, int status, object message)

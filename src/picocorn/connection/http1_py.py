@@ -25,7 +25,6 @@ from ..websocket.handshake import check_handshake, wants_websocket
 from .context_py import ConnectionContext
 from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_BODY, REQUEST_HEAD
 from .lingering import make_close_a_reset
-from .patience import HASTY_REQUESTS
 from .security_py import Security, security_of
 from .stream_py import StreamConnection
 from .trace import trace
@@ -52,10 +51,7 @@ class HTTP1Protocol(StreamConnection):
         "_begun",
         "_conn",
         "_cycle",
-        "_hasty_requests",
-        "_is_patient",
         "_plain_tasks",
-        "_previous",
         "_pump_scheduled",
         "_pumping",
         "_security",
@@ -69,13 +65,7 @@ class HTTP1Protocol(StreamConnection):
         self._conn = HTTP1Connection(context.limits)
         self._cycle: HTTPCycle | None = None
         self._begun = 0
-        #: requests to come that wait for no call before them
-        self._hasty_requests = 0
-        #: a request is held back until the call before it has ended, or patience
-        self._is_patient = False
         self._plain_tasks = True
-        #: what has been answered, while its call has not ended and nothing else has begun
-        self._previous: HTTPCycle | None = None
         self._pump_scheduled = False
         self._pumping = False
         self._security: Security | None = None
@@ -128,7 +118,6 @@ class HTTP1Protocol(StreamConnection):
         """The connection is gone, for whatever reason."""
         cycle = self._cycle
         self._cycle = None
-        self._be_patient_no_more()
         self._lost("HTTP")
         if cycle is not None:
             cycle.disconnect()
@@ -194,8 +183,6 @@ class HTTP1Protocol(StreamConnection):
             if self._begun >= REQUESTS_PER_TURN:
                 self._schedule_pump()
                 return False
-            if self._previous is not None and self._waits_for_previous():
-                return False
             event = self._conn.next_event()
             if event == HEAD:
                 self._begin_request()
@@ -232,44 +219,6 @@ class HTTP1Protocol(StreamConnection):
         held_bytes, was_complete = cycle.body_bytes, conn.response_complete
         cycle.wake()
         return cycle.body_bytes != held_bytes or conn.response_complete != was_complete
-
-    def _waits_for_previous(self) -> bool:
-        """Whether what has come in has to wait until the call before has ended; see `patience`."""
-        if not self._conn.parser.buffered_bytes():
-            return False
-        if self._is_patient and not self._eof:
-            return True
-        if self._eof:
-            # With nothing more to come, the transport may close behind eof_received(): what is there begins inside it.
-            self._be_patient_no_more()
-            return False
-        self._is_patient = True
-        self._context.patience.wait(self)
-        return True
-
-    def _be_patient_no_more(self) -> None:
-        self._previous = None
-        if self._is_patient:
-            self._is_patient = False
-            self._context.patience.leave(self)
-
-    def patience_ended(self) -> None:
-        """The call before the next request runs on for longer than that can wait."""
-        self._hasty_requests = HASTY_REQUESTS
-        self._be_patient_no_more()
-        self._schedule_pump()
-
-    def application_ended(self) -> None:
-        """See Wire."""
-        if self._previous is None:
-            return
-        if self._previous.has_ended:
-            self._previous = None
-            if self._is_patient:
-                self._is_patient = False
-                self._context.patience.done(self)
-                # Not from here: this runs inside the task that ends.
-                self._schedule_pump()
 
     def _begin_request(self) -> None:
         head = self._conn.parser.head
@@ -373,15 +322,9 @@ class HTTP1Protocol(StreamConnection):
 
     def _end_request(self) -> None:
         """The response is complete, and the request too unless the connection is to be closed."""
-        cycle = self._cycle
         self._cycle = None
         if not self._conn.keep_alive or self._shutting_down:
             self._close()
-        elif cycle is not None and not cycle.has_ended:
-            if self._hasty_requests:
-                self._hasty_requests -= 1
-            else:
-                self._previous = cycle
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer what the parser has refused, and close."""
@@ -521,7 +464,7 @@ class HTTP1Protocol(StreamConnection):
         cycle, conn = self._cycle, self._conn
         if cycle is None:
             # Unless kept from it, the parser has taken what it could: a head may be longer than the mark.
-            held, waits = False, self._writing_paused or self._pump_scheduled or self._is_patient
+            held, waits = False, self._writing_paused or self._pump_scheduled
         else:
             held = cycle.body_bytes >= HIGH_WATER_BYTES and not conn.response_complete
             waits = conn.request_complete
@@ -530,9 +473,7 @@ class HTTP1Protocol(StreamConnection):
 
     def _update_deadline(self) -> None:
         context = self._context
-        if self._is_patient:
-            self.disarm()  # not the client is waited for
-        elif self._cycle is None:
+        if self._cycle is None:
             if self._conn.parser.mid_message() and not self._writing_paused:
                 # Armed once, at the first byte: a client that dribbles gets no more time for it.
                 if self._deadline_kind != REQUEST_HEAD:
