@@ -29,7 +29,6 @@ GENERATOR = "websocket_load"
 HANDSHAKES = "tls_load"
 #: what is written in C here -> its sources
 PROGRAMS = {
-    "awake": ("awake.c",),
     "floor": ("floor.c",),
     "websocket_floor": ("websocket_floor.c",),
     GENERATOR: ("websocket_load.c", "websocket_link.c"),

@@ -26,9 +26,7 @@ import startup
 import store
 import websocket_idle
 import workloads
-from cores import kept_awake
 from environment import commit, fingerprint, machine
-from failure import BenchFailure
 from launch import Stable
 from peers import BY_NAME, FLOOR, NEWEST, PEERS, Peer
 from report import detailed
@@ -95,12 +93,7 @@ def measure(stable: Stable, name: str, servers: list[Peer], options: argparse.Na
     if name == WEBSOCKET_IDLE:
         return {peer.name: websocket_idle.measure(stable, peer, options.client_core) for peer in servers}
     effort = rounds.Effort(options.rounds, options.seconds, options.client_core)
-    try:
-        with kept_awake({options.server_core, options.client_core}):
-            return rounds.measure(stable, workloads.BY_NAME[name], servers, effort, say)
-    except BenchFailure as failure:
-        # Not one server's: nothing can be measured.
-        raise SystemExit(f"bench: {failure}") from None
+    return rounds.measure(stable, workloads.BY_NAME[name], servers, effort, say)
 
 
 def say(text: str) -> None:
