@@ -36,6 +36,8 @@ def serving(pair: Pair, content: bytes) -> Iterator[int]:
         server.close()
         # The clients have gone: what still serves one is about to notice.
         await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+        # And so is what still shakes hands, without a task: waited for from Python 3.12 on.
+        await server.wait_closed()
 
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -147,9 +147,18 @@ def test_a_new_server_and_the_end_of_the_old_one_lose_nothing(balance: str) -> N
         assert [error for error in running.load.end()["lost"] if error["began"] < ends] == []
 
 
+def worker_of(server: SpawnedServer) -> bytes | None:
+    """Who answers on a new connection."""
+    with contextlib.closing(Client(("127.0.0.1", server.port))) as client:
+        return client.request(b"/", b"Connection: close").get(b"x-worker")
+
+
 @pytest.mark.skipif("native" not in BODIES, reason="the native poller's doing")
 def test_connections_are_spread_evenly() -> None:
     with serving("native") as server:
+        # Who has started up may not have begun to accept.
+        seen = set()
+        until_true(lambda: seen.add(worker_of(server)) or len(seen) == 2, "both workers accept")
         clients = [Client(("127.0.0.1", server.port)) for _ in range(64)]
         try:
             counts = Counter(client.request().get(b"x-worker") for client in clients)
