@@ -1,24 +1,57 @@
-"""A TLS server of HTTP/1.1 in a thread, for what measures handshakes: one answer for every request, as told."""
+"""A TLS server of HTTP/1.1 in threads, for what measures handshakes: one answer for every request, as told.
+
+A thread for each connection, and each is joined: on Python 3.11 an asyncio server forgets the connections that are
+still shaking hands when it closes, and their transports are reported to whatever test happens to run next.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import socket
+import socketserver
 import ssl
 import threading
 from collections.abc import Iterator
 
 from tls_certificate import Pair
 
+# A client that neither goes on nor goes away ends the test instead of holding it.
+STILL_SECONDS = 10.0
 
-async def _answer(content: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-        while b"connection: close" not in (await reader.readuntil(b"\r\n\r\n")).lower():
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(content) + content)
-    writer.close()
-    with contextlib.suppress(OSError, ssl.SSLError):
-        await writer.wait_closed()
+
+def _answer(content: bytes, connection: ssl.SSLSocket) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(content)
+    with connection.makefile("rb") as stream:
+        request = b""
+        while line := stream.readline():
+            request += line
+            if line != b"\r\n":
+                continue
+            is_last = b"connection: close" in request.lower()
+            connection.sendall(head + (b"Connection: close\r\n\r\n" if is_last else b"\r\n") + content)
+            if is_last:
+                # The client hears close_notify, and says its own.
+                connection.unwrap().close()
+                return
+            request = b""
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    allow_reuse_address = True
+    daemon_threads = False
+    request_queue_size = 128
+
+    def __init__(self, context: ssl.SSLContext, content: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self._context = context
+        self._content = content
+
+    def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        assert isinstance(request, socket.socket)
+        request.settimeout(STILL_SECONDS)
+        # Clients break handshakes off and go without a word: they tell about it themselves.
+        with contextlib.suppress(OSError), self._context.wrap_socket(request, server_side=True) as connection:
+            _answer(self._content, connection)
 
 
 @contextlib.contextmanager
@@ -27,26 +60,11 @@ def serving(pair: Pair, content: bytes) -> Iterator[int]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pair.certificate, pair.key)
     context.set_alpn_protocols(["http/1.1"])
-    loop = asyncio.new_event_loop()
-
-    async def start() -> asyncio.Server:
-        return await asyncio.start_server(lambda *streams: _answer(content, *streams), "127.0.0.1", 0, ssl=context)
-
-    async def stop(server: asyncio.Server) -> None:
-        server.close()
-        # The clients have gone: what still serves one is about to notice.
-        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
-        # And so is what still shakes hands, without a task: waited for from Python 3.12 on.
-        await server.wait_closed()
-
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-        port: int = server.sockets[0].getsockname()[1]
-        yield port
-        asyncio.run_coroutine_threadsafe(stop(server), loop).result(10)
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with _Server(context, content) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
