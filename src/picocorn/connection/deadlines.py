@@ -13,5 +13,5 @@ LINGER = 4
 SILENCE = 5
 #: the peer's half of a WebSocket's close handshake
 CLOSE_HANDSHAKE = 6
-#: the next look at whether the client of an HTTP/2 connection takes what waits for it
+#: the next look at whether the client takes what waits for it
 STALL = 7

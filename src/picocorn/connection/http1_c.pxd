@@ -22,6 +22,7 @@ cdef int REQUEST_HEAD
 cdef int KEEP_ALIVE
 cdef int REQUEST_BODY
 cdef int LINGER
+cdef int STALL
 
 
 cdef class HTTP1Protocol(StreamConnection):

@@ -23,7 +23,7 @@ from ..http1.connection_py import HTTP1Connection
 from ..http1.events import CLOSED, DATA, END, HEAD
 from ..websocket.handshake import check_handshake, wants_websocket
 from .context_py import ConnectionContext
-from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_BODY, REQUEST_HEAD
+from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_BODY, REQUEST_HEAD, STALL
 from .lingering import make_close_a_reset
 from .security_py import Security, security_of
 from .stream_py import StreamConnection
@@ -122,10 +122,13 @@ class HTTP1Protocol(StreamConnection):
         if cycle is not None:
             cycle.disconnect()
 
+    def pause_writing(self) -> None:
+        """The transport holds more than its high-water mark."""
+        self._watch_output()
+
     def resume_writing(self) -> None:
         """The transport has drained to its low-water mark."""
-        self._writing_paused = False
-        self._wake_drainers()
+        self._unblock_output()
         # Pipelined requests wait while their answers have nowhere to go.
         self._schedule_pump()
 
@@ -480,6 +483,8 @@ class HTTP1Protocol(StreamConnection):
                     self.arm(REQUEST_HEAD, context.request_header_seconds)
             elif self._deadline_kind == NO_DEADLINE:
                 self.arm(KEEP_ALIVE, context.keep_alive_seconds)
+        elif self._deadline_kind == STALL:
+            pass  # whatever it sends: it is waited for until it takes something
         elif self._conn.request_complete or self._reading_paused or self._conn.continue_pending:
             self.disarm()  # not the client is waited for
         else:
@@ -493,11 +498,13 @@ class HTTP1Protocol(StreamConnection):
             return
         if kind == LINGER:
             self._lingered()
+        elif kind == STALL:
+            self._look_at_output()
         elif kind == KEEP_ALIVE and self._client_takes(self._context.keep_alive_seconds):
             # Not idle: the client is still taking the last answer.
             self.arm(KEEP_ALIVE, self._context.keep_alive_seconds)
         elif kind == KEEP_ALIVE and self.transport.get_write_buffer_size():
-            self.abort()
+            self._give_up()
         elif kind == KEEP_ALIVE or not self._conn.parser.mid_message():
             self._close()
         else:

@@ -23,7 +23,7 @@ from .context_py import ConnectionContext
 from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_HEAD, STALL
 from .http2_host_py import StreamHost
 from .http2_stream_py import HTTP2Stream, new_stream
-from .lingering import STALLED_SECONDS
+from .lingering import STALL_LOOK_SECONDS
 from .security_py import Security, security_of
 
 __all__ = ["HTTP2Protocol"]
@@ -39,8 +39,6 @@ NOTICE_SECONDS = 1.0
 #: A client that takes nothing may send so many times what its windows allow, as credit for more cannot reach it. The rest is
 #: requests and the like, whose answers nobody would have bounded.
 UNANSWERED_WINDOWS = 2
-#: Between two looks at whether a client takes what waits for it.
-STALL_LOOK_SECONDS = STALLED_SECONDS / 4
 
 
 class StreamEvents(SessionHandler):
@@ -392,14 +390,14 @@ class HTTP2Protocol(StreamHost):
             # Not idle: the client is still taking the last answer.
             self.arm(KEEP_ALIVE, self._context.keep_alive_seconds)
         elif self.transport.get_write_buffer_size():
-            self.abort()
+            self._give_up()
         else:
             self._finish(True)
 
     def _look_at_stall(self) -> None:
         if self._writing_paused:
-            if not self._client_takes(STALL_LOOK_SECONDS):
-                self.abort()
+            self._look_at_output()
+            if self._closing:
                 return
         else:
             for stream in list(self.streams.values()):

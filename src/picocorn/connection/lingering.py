@@ -12,6 +12,7 @@ __all__ = [
     "LINGER_BYTES",
     "LINGER_SECONDS",
     "STALLED_SECONDS",
+    "STALL_LOOK_SECONDS",
     "UPLOAD_SECONDS",
     "end_sending",
     "kernel_bytes",
@@ -24,8 +25,10 @@ LINGER_SECONDS = 5.0
 UPLOAD_SECONDS = 1.0
 #: And may send this much meanwhile; more than the largest burst a well-meaning client has under way.
 LINGER_BYTES = 16 * 1024 * 1024
-#: A client that takes nothing of its last answer for so long has gone, or means harm.
+#: A client that takes nothing of what waits for it for so long has gone, or means harm.
 STALLED_SECONDS = 60.0
+#: Between two looks at whether it takes something, while an application waits until it does.
+STALL_LOOK_SECONDS = STALLED_SECONDS / 4
 
 
 def end_sending(transport: Any) -> None:

@@ -11,8 +11,10 @@ cdef Py_ssize_t LOW_WATER_BYTES
 cdef Py_ssize_t LINGER_BYTES
 cdef double LINGER_SECONDS
 cdef double STALLED_SECONDS
+cdef double STALL_LOOK_SECONDS
 cdef int NO_DEADLINE
 cdef int LINGER
+cdef int STALL
 cdef object DONE
 
 
@@ -35,6 +37,9 @@ cdef class StreamConnection(Carrier):
 
     @cython.locals(context=ConnectionContext)
     cdef object _open(self, object transport, object name)
+    cdef object _block_output(self)
+    cdef object _watch_output(self)
+    cdef object _unblock_output(self)
     cpdef bint is_blocked(self) except -1
     cpdef object drain(self)
     cpdef object stop_drains(self)
@@ -45,11 +50,13 @@ cdef class StreamConnection(Carrier):
     cpdef object set_reading(self, bint pause)
     cpdef object arm(self, int kind, double seconds)
     cpdef object disarm(self)
-    @cython.locals(unsent_bytes=Py_ssize_t)
+    @cython.locals(waiting_bytes=Py_ssize_t, unsent_bytes=Py_ssize_t)
     cdef bint _client_takes(self, double seconds) except -1
+    cdef object _look_at_output(self)
     cpdef object end(self, bint settled)
     cdef object _linger(self, Py_ssize_t size_bytes)
     cdef object _lingered(self)
+    cdef object _give_up(self)
     cpdef object abort(self)
     @cython.locals(context=ConnectionContext)
     cdef object _leave(self)

@@ -16,8 +16,16 @@ from ..base.limits import HIGH_WATER_BYTES, LOW_WATER_BYTES
 from .addresses import internet_address, local_address
 from .carrier_py import Carrier
 from .context_py import ConnectionContext
-from .deadlines import LINGER, NO_DEADLINE
-from .lingering import LINGER_BYTES, LINGER_SECONDS, STALLED_SECONDS, end_sending
+from .deadlines import LINGER, NO_DEADLINE, STALL
+from .lingering import (
+    LINGER_BYTES,
+    LINGER_SECONDS,
+    STALL_LOOK_SECONDS,
+    STALLED_SECONDS,
+    end_sending,
+    kernel_bytes,
+    make_close_a_reset,
+)
 from .timers_py import Deadline
 from .trace import trace
 
@@ -83,7 +91,25 @@ class StreamConnection(Carrier):
 
     def pause_writing(self) -> None:
         """The transport holds more than its high-water mark."""
+        self._block_output()
+
+    def _block_output(self) -> None:
         self._writing_paused = True
+        # The first look has nothing that it could compare with: what was seen before was other output.
+        self._stalled_seconds = -STALL_LOOK_SECONDS
+
+    def _watch_output(self) -> None:
+        """The output is blocked: see to it that the client takes some of it now and then. `_look_at_output` is the look."""
+        self._block_output()
+        if not self._closing:
+            self.arm(STALL, STALL_LOOK_SECONDS)
+
+    def _unblock_output(self) -> None:
+        """What `_watch_output` has begun is over."""
+        self._writing_paused = False
+        if self._deadline_kind == STALL:
+            self.disarm()
+        self._wake_drainers()
 
     def is_blocked(self) -> bool:
         """See Wire."""
@@ -174,13 +200,21 @@ class StreamConnection(Carrier):
 
     def _client_takes(self, seconds: float) -> bool:
         """Whether output is still on its way to a client that takes some now and then. Asked every `seconds`."""
-        unsent_bytes = self.transport.get_write_buffer_size()
+        waiting_bytes = self.transport.get_write_buffer_size()
+        unsent_bytes = waiting_bytes + kernel_bytes(self.transport)
         if unsent_bytes != self._unsent_bytes:
             self._unsent_bytes = unsent_bytes
             self._stalled_seconds = 0.0
             return True
         self._stalled_seconds += seconds
-        return bool(unsent_bytes) and self._stalled_seconds < STALLED_SECONDS
+        return waiting_bytes > 0 and self._stalled_seconds < STALLED_SECONDS
+
+    def _look_at_output(self) -> None:
+        """The time of a look at blocked output has come."""
+        if self._client_takes(STALL_LOOK_SECONDS):
+            self.arm(STALL, STALL_LOOK_SECONDS)
+        else:
+            self._give_up()
 
     # -- the end
 
@@ -215,7 +249,15 @@ class StreamConnection(Carrier):
         if self._client_takes(LINGER_SECONDS):
             self.arm(LINGER, LINGER_SECONDS)
         else:
-            self.abort()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """End now: there is nothing that the client would take any more."""
+        if self.transport.get_write_buffer_size():
+            # That is lost. Where the close ends a response, a FIN would call it whole; and the kernel would go on offering
+            # what it holds itself.
+            make_close_a_reset(self.transport)
+        self.abort()
 
     def abort(self) -> None:
         """See Carrier."""

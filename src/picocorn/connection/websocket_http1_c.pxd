@@ -7,6 +7,7 @@ from .stream_c cimport StreamConnection
 from .websocket_c cimport WebSocketSession
 
 cdef int LINGER
+cdef int STALL
 cdef int NO_DEADLINE
 cdef unsigned int SENDS_PER_LOOK
 

@@ -13,7 +13,7 @@ from ..asgi.canned import canned_response
 from ..asgi.websocket_scope import websocket_scope
 from ..websocket.handshake import accept_value
 from .context_py import ConnectionContext
-from .deadlines import LINGER, NO_DEADLINE
+from .deadlines import LINGER, NO_DEADLINE, STALL
 from .lingering import kernel_bytes
 from .stream_py import StreamConnection
 from .websocket_py import WebSocketSession
@@ -93,10 +93,18 @@ class WebSocketProtocol(StreamConnection):
         if session is not None:
             session.lost()
 
+    def pause_writing(self) -> None:
+        """The transport holds more than its high-water mark."""
+        if self._conn is None:
+            # The session itself looks whether anybody is there.
+            self._block_output()
+        else:
+            # A denial is a response like any other.
+            self._watch_output()
+
     def resume_writing(self) -> None:
         """The transport has drained to its low-water mark."""
-        self._writing_paused = False
-        self._wake_drainers()
+        self._unblock_output()
         session = self._session
         if session is not None:
             session.writable()
@@ -110,6 +118,8 @@ class WebSocketProtocol(StreamConnection):
             return
         if kind == LINGER:
             self._lingered()
+        elif kind == STALL:
+            self._look_at_output()
         else:
             session.on_deadline(kind)
 
