@@ -85,6 +85,8 @@ class Transcript:
 
     requests: list[Request] = field(default_factory=list)
     verdict: str = ""
+    #: a HEAD has begun that has no end: what is answered has no content
+    is_head: bool = False
 
 
 @dataclass
@@ -239,6 +241,7 @@ def run(parser_module: ModuleType, pieces: Iterable[bytes], eof: bool, limits: d
             _drain(parser, got)
     except RemoteProtocolError as error:
         got.verdict = f"error {error.code} {error.status_hint}"
+    got.is_head = parser.begun_is_head()
     return got
 
 

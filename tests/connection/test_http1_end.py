@@ -324,6 +324,67 @@ def test_a_refusal_waits_for_its_turn(bench: Any, error: bytes) -> None:
         assert output.endswith(b"Invalid HTTP request received.")
 
 
+WRONG = [
+    (b"no colon\r\n\r\n", {}),
+    (b"\r\n", {}),
+    (b"Host: a\r\nExpect: a miracle\r\n\r\n", {}),
+    (b"Host: a\r\nTransfer-Encoding: gzip\r\n\r\n", {}),
+    (b"Host: a\r\nContent-Length: 20\r\n\r\n", {"request_body_bytes": 10}),
+    (b"Host: a\r\nX: y\r\n\r\n", {"request_fields": 1}),
+    (b"Host: a\r\nX: %b\r\n\r\n" % (b"y" * 100), {"request_head_bytes": 60}),
+    (b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", {}),
+]
+
+
+@pytest.mark.parametrize(("rest", "limits"), WRONG)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_refused_head_request_is_answered_without_content(bench: Any, rest: bytes, limits: dict[str, int], whole: bool) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        answers = []
+        for method in (b"GET", b"HEAD"):
+            # Behind another request, of which nothing may be left.
+            data = request(method=b"HEAD" if method == b"GET" else b"GET") + method + b" / HTTP/1.1\r\n" + rest
+            connection = bench.connect(hello, limits=HTTP1Limits(**limits))
+            connection.send(*([data] if whole else [data[at : at + 1] for at in range(len(data))]))
+            answers.append((await connection.answer()).rpartition(b"HTTP/1.1 ")[2].partition(b"\r\n\r\n"))
+        assert int(answers[0][0][:3]) >= 400
+        assert answers[0][2] != b""
+        assert answers[1] == (*answers[0][:2], b"")
+
+
+def test_a_head_request_that_does_not_come_to_its_end(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        late = bench.connect(hello).send(b"HEAD / HTTP/1.1\r\nHost:")
+        await bench.advance(10 + LATE_SECONDS)
+        gone = bench.connect(hello).send(b"HEAD / HTTP/1.1\r\nHost:")
+        gone.half_close()
+        for connection, status in ((late, b"408"), (gone, b"400")):
+            output = await connection.answer()
+            assert output.startswith(b"HTTP/1.1 " + status)
+            assert output.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("line", [b"HEAD", b"HEAD /", b"HEAD / HTTP/1.1\n", b"HEAD nowhere HTTP/1.1\r\n", b"HEAD / HTTP/9.9\r\n"])
+def test_of_a_broken_request_line_no_method_is_believed(bench: Any, line: bytes) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        connection = bench.connect(hello).send(line + b"\r\n")
+        _, _, content = (await connection.answer()).partition(b"\r\n\r\n")
+        assert content
+
+
+def test_a_refused_head_request_for_the_health_check(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        connection = bench.connect(hello, health_check_path=b"/health")
+        connection.send(request(b"/health", b"Transfer-Encoding: chunked", method=b"HEAD", content=b"xyz\r\n"))
+        output = await connection.answer()
+        assert output.startswith(b"HTTP/1.1 400 ")
+        assert output.endswith(b"\r\n\r\n")
+
+
 BROKEN = request(b"/", b"Transfer-Encoding: chunked", method=b"POST", content=b"1\r\na\r\nxyz\r\n")
 
 

@@ -197,6 +197,21 @@ def test_mid_message(parser: Any) -> None:
         assert (drain(parser), parser.mid_message()) == (expected, mid_message), piece
 
 
+def test_begun_is_head(parser: Any) -> None:
+    for line, is_head in ((b"HEAD / HTTP/1.1\r\n", True), (b"GET / HTTP/1.1\r\n", False), (b"head / HTTP/1.0\r\n", True)):
+        parser.feed(line[:-1])
+        assert (drain(parser), parser.begun_is_head()) == ([NEED_DATA], False)
+        parser.feed(line[-1:])
+        assert (drain(parser), parser.begun_is_head()) == ([NEED_DATA], is_head)
+        parser.feed(b"Host: a\r\n\r\n")
+        assert (drain(parser), parser.begun_is_head()) == ([HEAD, END, NEED_DATA], False)
+    parser.feed(b"HEAD / HTTP/1.1\r\n\r\n")
+    for _ in range(2):
+        with pytest.raises(RemoteProtocolError):
+            parser.next_event()
+        assert parser.begun_is_head()
+
+
 def test_mid_message_until_end_is_returned(parser: Any) -> None:
     parser.feed(GET)
     assert parser.mid_message()

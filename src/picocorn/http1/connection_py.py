@@ -117,6 +117,9 @@ class HTTP1Connection:
 
     def begin_refusal(self) -> None:
         """A response is due to something that was no request: a plain one, and the last."""
+        if self.request_complete:
+            # Else it is the content of the running request that was none.
+            self.is_head = self.parser.begun_is_head()
         self.head = None
         self.http10 = False
         self.keep_alive = False
@@ -124,7 +127,6 @@ class HTTP1Connection:
         self.request_complete = False
         self.response_complete = False
         self.response_started = False
-        self.is_head = False
         self._block = None
 
     # -- output

@@ -129,6 +129,7 @@ cdef class RequestParser:
     cdef pc_status _error
     cdef bint _eof
     cdef bint _busy
+    cdef bint _refused_is_head
     cdef uint32_t _empty_lines
     cdef pc_http1_request_line _line
     cdef pc_http1_section _section
@@ -147,6 +148,7 @@ cdef class RequestParser:
 
     cpdef Py_ssize_t buffered_bytes(self) noexcept
     cpdef bint mid_message(self) noexcept
+    cpdef bint begun_is_head(self) noexcept
 
     # bytes in
     cpdef object feed(self, bytes data)

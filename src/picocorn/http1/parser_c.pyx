@@ -203,6 +203,13 @@ cdef class RequestParser:
             pos += 2
         return pos < self._end
 
+    cpdef bint begun_is_head(self) noexcept:
+        """Whether a HEAD was begun whose head has not come to its end, be it that it was refused (RFC 9110 9.3.2)."""
+        if self._error != PC_OK:
+            return self._refused_is_head
+        return self._place == PLACE_FIELDS and pc_http1_name_is(
+            self._bytes + self._pos + self._line.method.offset, self._line.method.length, b"head", 4) != 0
+
     cpdef object feed(self, bytes data):
         """Keep `data` for `next_event`. Parses nothing; copies nothing while the buffer is empty."""
         cdef Py_ssize_t size
@@ -309,6 +316,8 @@ cdef class RequestParser:
         return self._fail(PC_ERR_INCOMPLETE)
 
     cdef int _fail(self, pc_status status) except -2:
+        # The answer is made when the bytes are gone.
+        self._refused_is_head = self.begun_is_head()
         self._error = status
         self._drop_fields()
         if status != PC_ERR_VERSION_NOT_SUPPORTED:

@@ -108,6 +108,10 @@ class RequestParser:
             pos += 2
         return pos < len(self._buffer)
 
+    def begun_is_head(self) -> bool:
+        """Whether a HEAD was begun whose head has not come to its end, be it that it was refused (RFC 9110 9.3.2)."""
+        return self._request_line is not None and self._request_line.method == "HEAD"
+
     def feed(self, data: bytes) -> None:
         """Keep `data` for `next_event`. Parses nothing; copies nothing while the buffer is empty."""
         if self._error:
@@ -235,10 +239,10 @@ class RequestParser:
         name, target, minor, block = match.groups()
         method = _METHODS.get(name) or name.decode("ascii").upper()
         raw_path, query_string, authority = split_target(method, target)
+        self._request_line = RequestLine(method, target, raw_path, query_string, authority, minor == b"1")
         self._fields = split_field_block(block)
         if len(self._fields) > self._limits.request_fields:
             raise remote_error("TOO_MANY_FIELDS")
-        self._request_line = RequestLine(method, target, raw_path, query_string, authority, minor == b"1")
         return self._finish_head(match.end())
 
     def _collect_fields(self, limit_bytes: int, too_large: str, too_many: str, malformed: str) -> int:
