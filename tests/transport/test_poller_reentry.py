@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,101 @@ def test_running_the_poller_again(native_bench: Bench) -> None:
             for client, protocol in zip(clients, protocols, strict=True):
                 assert protocol.received == b"x"
                 assert await read_exactly(client, 1) == b"z"
+
+    native_bench.run(main)
+
+
+@pytest.mark.parametrize("more", [b"", b"y"])
+def test_a_turn_inside_a_turn_delivers_what_was_read_ahead(native_bench: Bench, more: bytes) -> None:
+    async def main() -> None:
+        async with native_bench.serving(Acting) as serving:
+            clients, protocols = await three_in_one_turn(serving)
+            seen: list[list[bytes]] = []
+
+            def run_again(_: Any) -> None:
+                for other in protocols:
+                    other.act = lambda _: None
+                if more:
+                    for client in clients:
+                        client.sendall(more)
+                    wait_for_data(*protocols)
+                # What a loop that the application runs would go by.
+                assert select.select([serving.poller.fileno()], [], [], 0)[0]
+                serving.poller._on_ready()
+                seen.append([bytes(protocol.received) for protocol in protocols])
+
+            for protocol in protocols:
+                protocol.act = run_again
+            serving.poller._on_ready()
+            assert [[got[:1] for got in all_of_them] for all_of_them in seen] == [[b"x"] * 3]
+            for protocol in protocols:
+                await protocol.until_received(1 + len(more))
+                assert protocol.received == b"x" + more
+
+    native_bench.run(main)
+
+
+def test_the_kernel_reports_something_until_all_is_delivered(native_bench: Bench) -> None:
+    async def main() -> None:
+        async with native_bench.serving(Acting) as serving:
+            _, protocols = await three_in_one_turn(serving)
+            readable: list[bool] = []
+            for protocol in protocols:
+                protocol.act = lambda _: readable.append(bool(select.select([serving.poller.fileno()], [], [], 0)[0]))
+            serving.poller._on_ready()
+            assert readable == [True, True, False]
+
+    native_bench.run(main)
+
+
+def test_what_was_read_ahead_waits_for_who_paused(native_bench: Bench) -> None:
+    async def main() -> None:
+        async with native_bench.serving(Acting) as serving:
+            clients, protocols = await three_in_one_turn(serving)
+
+            def pause_others(protocol: Any) -> None:
+                for other in protocols:
+                    other.act = lambda _: None
+                    if other is not protocol:
+                        other.transport.pause_reading()
+
+            for protocol in protocols:
+                protocol.act = pause_others
+            serving.poller._on_ready()
+            paused = [protocol for protocol in protocols if not protocol.received]
+            assert len(paused) == 2
+            for protocol in paused:
+                protocol.transport.resume_reading()
+                protocol.transport.pause_reading()
+            await serving.turn()
+            assert [protocol.received for protocol in paused] == [b"", b""]
+            # One is woken by nothing but being resumed, the other has more to read by then.
+            paused[0].transport.resume_reading()
+            await paused[0].until_received(1)
+            for client in clients:
+                client.sendall(b"y")
+                client.close()
+            paused[1].transport.resume_reading()
+            for protocol in protocols:
+                await protocol.until_called("lost")
+                assert protocol.received == b"xy"
+                assert protocol.calls.count("eof") == 1
+
+    native_bench.run(main)
+
+
+def test_ends_read_ahead(native_bench: Bench) -> None:
+    async def main() -> None:
+        async with native_bench.serving(Acting) as serving:
+            clients, protocols = await three_in_one_turn(serving)
+            serving.poller._on_ready()
+            for client in clients:
+                client.close()
+            wait_for_data(*protocols)
+            serving.poller._on_ready()
+            assert [protocol.calls for protocol in protocols] == [["made", "data", "eof"]] * 3
+            for protocol in protocols:
+                await protocol.until_called("lost")
 
     native_bench.run(main)
 

@@ -14,7 +14,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from .linux cimport (
-    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD,
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN,
     close_descriptor, epoll_create1, epoll_ctl, epoll_event, epoll_wait,
 )
 
@@ -24,10 +24,7 @@ import weakref
 
 from .sharing import NOBODY
 
-# Ready sockets handled in one turn before the loop's other callbacks get theirs. Epoll hands out its ready list round robin,
-# so what does not fit comes first in the next turn.
 cdef enum:
-    EVENTS_PER_TURN = 128
     # A turn that has run longer than this since its first unflushed write flushes early: slow handlers do not hold fast
     # answers hostage, and fast turns still cost one wake-up per peer.
     LATENCY_GUARD_NANOSECONDS = 1000000
@@ -42,6 +39,14 @@ cdef class Watcher:
     cdef int handle(self, uint32_t events) except -1:
         """Do what `events` ask for. Only SystemExit and KeyboardInterrupt may leave."""
         raise NotImplementedError
+
+    cdef int read_ahead(self) except -1:
+        """Take from the kernel what `handle` is going to deliver in this turn. Runs no Python of others."""
+        return 0
+
+    cdef int deliver_later(self) except -1:
+        """Have the loop deliver what was read ahead, if anything was: this turn does not."""
+        return 0
 
     cdef int flush(self) except -1:
         """Send what is queued. Runs no Python of others."""
@@ -235,32 +240,81 @@ cdef class Poller:
     # --- one turn ---------------------------------------------------------------------------------------------------------
 
     def _on_ready(self):
-        cdef epoll_event events[EVENTS_PER_TURN]
-        cdef Watcher watcher
-        cdef Py_ssize_t fd
-        cdef int i, count
+        cdef Turn turn
         if self.epfd < 0:
             return
-        count = epoll_wait(self.epfd, events, EVENTS_PER_TURN, 0)
-        if count < 0:
+        turn.position = 0
+        turn.count = epoll_wait(self.epfd, turn.events, EVENTS_PER_TURN, 0)
+        if turn.count < 0:
             if errno == EINTR:
                 return
             raise OSError(errno, os.strerror(errno))
-        self.depth += 1
+        turn.outer = self.turn
+        self.turn = &turn
         try:
-            for i in range(count):
-                fd = <uint32_t> events[i].data.u64
-                if fd >= PyList_GET_SIZE(self.owners):
-                    continue
-                watcher = <Watcher> self.owners[fd]
-                # Lost, parked, or another owner of a re-used number: the event was for somebody else.
-                if watcher is None or not watcher.registered or watcher.generation != events[i].data.u64 >> 32:
-                    continue
-                watcher.handle(events[i].events)
-                self.flush_late()
+            if turn.outer != NULL:
+                self.handle_read_ahead(turn.outer)
+            self.read_ahead(&turn)
+            while turn.position < turn.count:
+                turn.position += 1
+                self.handle_event(&turn.events[turn.position - 1])
         finally:
-            self.depth -= 1
+            self.turn = turn.outer
+            if turn.position < turn.count:  # SystemExit or KeyboardInterrupt on its way through
+                self.deliver_later(&turn)
             self.flush_dirty()
+
+    cdef int read_ahead(self, Turn* turn) except -1:
+        """Receive from all before any is answered: an application between two recv() finds its caches cold, and so does recv().
+
+        All but the last. As long as something that was read is undelivered the kernel so has something to report, and a loop
+        that an application runs inside itself comes back here.
+        """
+        cdef Watcher watcher
+        cdef int i
+        for i in range(turn.count - 1):
+            if turn.events[i].events == EPOLLIN:
+                watcher = self.owner(turn.events[i].data.u64)
+                if watcher is not None:
+                    watcher.read_ahead()
+        return 0
+
+    cdef int handle_event(self, epoll_event* event) except -1:
+        cdef Watcher watcher = self.owner(event.data.u64)
+        if watcher is not None:
+            watcher.handle(event.events)
+            self.flush_late()
+        return 0
+
+    cdef int handle_read_ahead(self, Turn* turn) except -1:
+        """What the turns around this one, which are still under way, have read but not delivered."""
+        cdef int i
+        while turn != NULL:
+            for i in range(turn.position, turn.count):
+                if turn.events[i].events == EPOLLIN:
+                    self.handle_event(&turn.events[i])
+            turn = turn.outer
+        return 0
+
+    cdef int deliver_later(self, Turn* turn) except -1:
+        cdef Watcher watcher
+        cdef int i
+        for i in range(turn.position, turn.count):
+            watcher = self.owner(turn.events[i].data.u64)
+            if watcher is not None:
+                watcher.deliver_later()
+        return 0
+
+    cdef Watcher owner(self, uint64_t key):
+        """Whom the kernel means. None if they are lost or parked, or the event was for another owner of a re-used number."""
+        cdef Watcher watcher
+        cdef Py_ssize_t fd = <uint32_t> key
+        if fd >= PyList_GET_SIZE(self.owners):
+            return None
+        watcher = <Watcher> self.owners[fd]
+        if watcher is None or not watcher.registered or watcher.generation != key >> 32:
+            return None
+        return watcher
 
     # --- one flush --------------------------------------------------------------------------------------------------------
 
@@ -270,9 +324,9 @@ cdef class Poller:
         watcher.dirty = True
         if PyList_GET_SIZE(self.dirty) == 1:
             self.dirty_since_ns = now_nanoseconds()
-        elif self.depth == 0 and now_nanoseconds() - self.dirty_since_ns > LATENCY_GUARD_NANOSECONDS:
+        elif self.turn == NULL and now_nanoseconds() - self.dirty_since_ns > LATENCY_GUARD_NANOSECONDS:
             return self.flush_dirty()
-        if self.depth == 0 and not self.is_flush_due:
+        if self.turn == NULL and not self.is_flush_due:
             self.loop.call_soon(self._flush_due, context=self.context)
             self.is_flush_due = True
         return 0

@@ -23,6 +23,7 @@ cdef class PollerTransport(Watcher):
     cdef object error               # what connection_lost() will be told
     cdef PeerAddress peer
 
+    cdef bytes arrived              # received and not delivered yet, empty for the end of the stream; or None
     cdef bytes first                # the oldest unsent buffer, or None
     cdef list more                  # the buffers behind it, or None
     cdef Py_ssize_t more_start      # how many of `more` have gone
@@ -49,6 +50,8 @@ cdef class PollerTransport(Watcher):
     cdef int fail(self, int error) except -1
     cdef int callback_failed(self, str callback, object error) except -1
     cdef int receive(self) except -1
+    cdef int take(self) except -1
+    cdef int deliver(self) except -1
     cdef int receive_eof(self) except -1
     cdef int hung_up(self) except -1
     cdef int drained(self) except -1

@@ -180,8 +180,30 @@ cdef class PollerTransport(Watcher):
 
     # --- reading ----------------------------------------------------------------------------------------------------------
 
+    cdef int read_ahead(self) except -1:
+        # Not in bulk: that much memory for each of a turn is what one recv() at a time is there to avoid.
+        if self.arrived is None and self.is_reading_now() and not self.is_bulk:
+            self.take()
+        return 0
+
+    cdef int deliver_later(self) except -1:
+        if self.arrived is not None:
+            self.poller.loop.call_soon(self._deliver_arrived, context=self.poller.context)
+        return 0
+
+    def _deliver_arrived(self):
+        if self.arrived is not None and self.is_reading_now():
+            self.deliver()
+
     cdef int receive(self) except -1:
-        cdef bytes data = None
+        if self.arrived is None:
+            self.take()
+        if self.arrived is not None:
+            self.deliver()
+        return 0
+
+    cdef int take(self) except -1:
+        """One recv(), into `arrived`."""
         cdef PyObject *room
         cdef ssize_t count
         cdef int error
@@ -196,24 +218,30 @@ cdef class PollerTransport(Watcher):
                 self.is_bulk = count >= RECEIVE_BYTES
                 if count < BULK_RECEIVE_BYTES:
                     _PyBytes_Resize(&room, count)  # in its place, while nobody else has seen it; NULL if that fails
-                data = <bytes> room
+                self.arrived = <bytes> room
                 Py_DECREF(<object> room)
         else:
             count = recv(self.fd, self.poller.buffer, RECEIVE_BYTES, 0)
             error = errno
             if count > 0:
-                # A copy of its own: the application runs inside, and may make the poller receive again.
-                data = PyBytes_FromStringAndSize(<char*> self.poller.buffer, count)
+                self.arrived = PyBytes_FromStringAndSize(<char*> self.poller.buffer, count)
                 self.is_bulk = count == RECEIVE_BYTES
-        if count > 0:
-            try:
-                self.protocol.data_received(data)
-            except BaseException as failure:
-                self.callback_failed("data_received", failure)
-        elif count == 0:
-            self.receive_eof()
-        elif error != EAGAIN and error != EINTR:
+        if count == 0:
+            self.arrived = b""
+        elif count < 0 and error != EAGAIN and error != EINTR:
             self.fail(error)
+        return 0
+
+    cdef int deliver(self) except -1:
+        cdef bytes data = self.arrived
+        # The application runs inside, and may make the poller receive again.
+        self.arrived = None
+        if PyBytes_GET_SIZE(data) == 0:
+            return self.receive_eof()
+        try:
+            self.protocol.data_received(data)
+        except BaseException as failure:
+            self.callback_failed("data_received", failure)
         return 0
 
     cdef int receive_eof(self) except -1:
@@ -242,6 +270,7 @@ cdef class PollerTransport(Watcher):
         if self.is_closed or not self.is_paused:
             return
         self.is_paused = False
+        self.deliver_later()
         self.set_interest()
 
     def is_reading(self):
@@ -448,6 +477,7 @@ cdef class PollerTransport(Watcher):
         if self.is_closed:
             return
         self.is_closed = True
+        self.arrived = None
         if self.queued_bytes == 0:
             self.force_close(None)
 
@@ -478,6 +508,7 @@ cdef class PollerTransport(Watcher):
         self.is_lost = True
         self.is_closed = True
         self.error = error
+        self.arrived = None
         self.first = None
         self.more = None
         self.queued_bytes = 0
