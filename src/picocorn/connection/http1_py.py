@@ -483,11 +483,11 @@ class HTTP1Protocol(StreamConnection):
                     self.arm(REQUEST_HEAD, context.request_header_seconds)
             elif self._deadline_kind == NO_DEADLINE:
                 self.arm(KEEP_ALIVE, context.keep_alive_seconds)
-        elif self._deadline_kind == STALL:
-            pass  # whatever it sends: it is waited for until it takes something
         elif self._conn.request_complete or self._reading_paused or self._conn.continue_pending:
-            self.disarm()  # not the client is waited for
-        else:
+            # Not the client is waited for, unless it is to take something: whatever else it does, that goes on.
+            if self._deadline_kind not in (NO_DEADLINE, STALL):
+                self.disarm()
+        elif self._deadline_kind != STALL:
             self.arm(REQUEST_BODY, context.request_body_seconds)
 
     def on_deadline(self) -> None:
