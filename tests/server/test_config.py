@@ -520,13 +520,29 @@ def test_http2_is_spoken_where_it_can_be(monkeypatch: pytest.MonkeyPatch, caplog
     assert not speaks(http2=False)
     assert not speaks(http=asyncio.Protocol)
     assert not caplog.messages
-    monkeypatch.setattr("picocorn.server.config.ENGINE", "")
+    monkeypatch.setattr("picocorn.http2.engine._engine", lambda: "")
     monkeypatch.setattr("picocorn.server.config.find_spec", lambda name: None)
     assert not speaks()
     assert not caplog.messages
     for http in ("auto", "pure"):
         assert not speaks(http2=True, http=http)
         assert "pip install 'picocorn[http2]'" in caplog.text
+
+
+@pytest.mark.parametrize("engine", ["h2", ""])
+def test_a_library_that_cannot_be_loaded_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, engine: str
+) -> None:
+    monkeypatch.setattr("picocorn.http2.engine._engine", lambda: engine)
+    monkeypatch.setattr("picocorn.http2.engine.load_error", lambda: "libnghttp2.so.14: not there")
+    for options in ({"http2": False}, {"http": "pure"}, {"http": asyncio.Protocol}):
+        Config(app, log_config=None, **options).load()
+    assert not caplog.messages
+    Config(app, log_config=None).load()
+    instead = "over the package h2" if engine else "no HTTP/2"
+    assert caplog.messages == [
+        f"libnghttp2 was there at the build and cannot be loaded now: serving {instead}. libnghttp2.so.14: not there"
+    ]
 
 
 def test_limits_of_http2() -> None:

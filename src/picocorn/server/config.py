@@ -19,7 +19,7 @@ from ..base.errors import ConfigError, ImportFromStringError, LocalProtocolError
 from ..base.limits import HTTP1Limits, HTTP2Limits, WebSocketLimits
 from ..base.native import NATIVE
 from ..http1.writer import encode_fields
-from ..http2.engine import ENGINE
+from ..http2 import engine as http2_engine
 from ..transport.preface import UNIX_PEER
 from .application import made_application, wrapped
 from .binding import addresses_of, log_listening, own_sockets, settle_binding
@@ -290,7 +290,7 @@ class Config(Settings):
 
     def _has_http2_engine(self) -> bool:
         # The pure bodies go with the pure engine.
-        return find_spec("h2") is not None if self.http == "pure" else bool(ENGINE)
+        return find_spec("h2") is not None if self.http == "pure" else bool(http2_engine.ENGINE)
 
     @property
     def lifespan_class(self) -> type[LifespanOn | LifespanOff]:
@@ -354,6 +354,7 @@ class Config(Settings):
             if value and not self._speaks_our_http():
                 logger.error("--%s needs one of picocorn's own protocol classes, and --http names another one.", option)
                 sys.exit(STARTUP_FAILURE)
+        self._say_http2_engine()
         if self.is_ssl:
             self._load_certificates()
         app = self.load_app()
@@ -363,6 +364,14 @@ class Config(Settings):
             logger.error("%s", error)
             sys.exit(STARTUP_FAILURE)
         self.loaded = True
+
+    def _say_http2_engine(self) -> None:
+        if self.http2 is False or self.http == "pure" or not self._speaks_our_http():
+            return
+        error = http2_engine.load_error()
+        if error:
+            instead = "over the package h2" if self.speaks_http2 else "no HTTP/2"
+            logger.warning("libnghttp2 was there at the build and cannot be loaded now: serving %s. %s", instead, error)
 
     def _load_certificates(self) -> None:
         # Not above: who serves without has no use for it.
