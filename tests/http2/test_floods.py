@@ -58,6 +58,18 @@ def test_the_same_frames_in_their_time(engine: str, flood: str) -> None:
     assert peer.request(3) is not None
 
 
+@pytest.mark.parametrize("size", [1, 5, 200])
+def test_small_frames_of_content_are_none(engine: str, size: int) -> None:
+    """However many come at once: as from who streams small messages, for hours."""
+    peer = Peer(engine)
+    peer.request(1, POST, end=False)
+    for _ in range(10):
+        peer.send(peer.data(1, bytes(size)) * 500)
+        peer.session.consume(1, size * 500)
+    assert sum(len(note[2]) for note in peer.told[1:]) == 5000 * size
+    assert peer.request(3) is not None
+
+
 def test_credit_and_pings_for_what_was_sent_are_none(engine: str) -> None:
     peer = Peer(engine, HTTP2Limits(control_frames_burst=20, window_updates_burst=20))
     for stream_id in range(1, 401, 2):
