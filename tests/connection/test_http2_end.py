@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from connection.applications import Held, Reader, body, hello, start
 from connection.http2_peer import HTTP2Peer
 from e2e.http2_frames import request
-from picocorn.base.errors import ClientDisconnected
+from picocorn.base.errors import ClientDisconnected, HTTP2Error
 from picocorn.base.limits import HTTP2Limits
 from picocorn.connection.lingering import LINGER_SECONDS, STALLED_SECONDS
 from picocorn.http2.codes import CANCEL, MAX_STREAM_ID, NO_ERROR
@@ -162,6 +163,25 @@ def test_a_lost_connection_disconnects_all(bench: Any) -> None:
         waiting = [asyncio.ensure_future(call["receive"]()) for call in app.calls]
         peer.transport.lose(ConnectionResetError())
         assert [event["type"] for event in await asyncio.gather(*waiting)] == ["http.disconnect"] * 3
+
+
+def test_the_error_of_a_connection_is_gone_with_it(bench: Any) -> None:
+    """Without a collector: it would know its traceback, the traceback the frame, and the frame the error."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, hello)
+        await peer.settle()
+        gc.collect()
+        gc.disable()
+        try:
+            # PING on a stream.
+            peer.connection.send(bytes.fromhex("000008060000000001") + bytes(8))
+            await peer.settle()
+            assert peer.transport.ended
+            assert not [one for one in gc.get_objects() if isinstance(one, HTTP2Error)]
+        finally:
+            gc.enable()
 
 
 # -- the clock ------------------------------------------------------------------------------------------------------------

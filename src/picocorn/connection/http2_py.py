@@ -175,16 +175,17 @@ class HTTP2Protocol(StreamHost):
             self._unanswered_bytes += len(data)
             if self._unanswered_bytes > UNANSWERED_WINDOWS * self._context.http2_limits.connection_window_bytes:
                 self.set_reading(True)
-        broken: HTTP2Error | None = None
+        broken = ""
         try:
             self.session.receive(data, self._context.loop.time())
         except HTTP2Error as error:
-            broken = error
+            # Not the error: it knows this frame, and both would be there until the collector comes.
+            broken = str(error)
         # Behind the handler: errors of applications that are told now shall not seem to come from this one.
-        if broken is None:
-            self._turn()
-        else:
+        if broken:
             self._fail(broken)
+        else:
+            self._turn()
 
     def eof_received(self) -> bool:
         """The client has closed its side, and with it its windows: HTTP/2 needs both directions."""
@@ -416,9 +417,9 @@ class HTTP2Protocol(StreamHost):
         self._flush()
         self.end(settled)
 
-    def _fail(self, error: HTTP2Error) -> None:
+    def _fail(self, reason: str) -> None:
         """End a connection whose client has broken a rule. GOAWAY, which the session has queued, says which."""
-        logger.warning("Invalid HTTP request received. %s", error)
+        logger.warning("Invalid HTTP request received. %s", reason)
         self._flush()
         self.end(False)
         self._lose_all()
