@@ -165,6 +165,75 @@ def test_a_lost_connection_disconnects_all(bench: Any) -> None:
         assert [event["type"] for event in await asyncio.gather(*waiting)] == ["http.disconnect"] * 3
 
 
+@pytest.mark.parametrize("how", ["lost", "reset and lost", "broken and lost", "disconnected"])
+def test_a_task_that_goes_on_keeps_no_session(bench: Any, how: str) -> None:
+    """It may for hours, and what a session holds is tens of kilobytes. What it is told is what it was told before."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        app = Held()
+        peer = HTTP2Peer(bench, app)
+        stream = peer.head(b"/1", method=b"POST", end=False)
+        peer.data(stream, b"x" * 5000)
+        await peer.settle()
+        kept = sessions()
+        if how == "reset and lost":
+            peer.reset(stream)
+            await peer.settle()
+        if how == "broken and lost":
+            # PING on a stream.
+            peer.connection.send(bytes.fromhex("000008060000000001") + bytes(8))
+        if how == "disconnected":
+            peer.connection.protocol.disconnect()
+        peer.transport.lose()
+        await bench.settle()
+        assert len(bench.state.tasks) == 1
+        assert sessions() == kept - 1
+        receive, send = app.calls[0]["receive"], app.calls[0]["send"]
+        assert (await receive())["type"] == "http.disconnect"
+        with pytest.raises(ClientDisconnected):
+            await send(start())
+        app.gates[0].set()
+        await bench.settle()
+        assert [type(error) for error in app.errors] == [ClientDisconnected]
+        assert not bench.state.tasks
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_a_response_goes_on_when_its_connection_is_lost(bench: Any, method: bytes) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        gate = asyncio.Event()
+        errors: list[BaseException] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send(start())
+            await send(body(b"x" * 1000, True))
+            await gate.wait()
+            for message in (body(b"y", True), body(b"z")):
+                try:
+                    await send(message)
+                except ClientDisconnected as error:
+                    errors.append(error)
+
+        app.gates = [gate]  # type: ignore[attr-defined]
+        peer = HTTP2Peer(bench, app)
+        peer.get(method=method)
+        await peer.settle()
+        kept = sessions()
+        peer.transport.lose()
+        await bench.settle()
+        assert sessions() == kept - 1
+        gate.set()
+        await bench.settle()
+        assert len(errors) == 2
+
+
+def sessions() -> int:
+    gc.collect()
+    return sum(type(one).__name__ in ("H2Engine", "NGHTTP2Engine") for one in gc.get_objects())
+
+
 def test_the_error_of_a_connection_is_gone_with_it(bench: Any) -> None:
     """Without a collector: it would know its traceback, the traceback the frame, and the frame the error."""
 

@@ -22,6 +22,7 @@ cdef double NOTICE_SECONDS
 cdef int REQUESTS_PER_TURN
 cdef Py_ssize_t BYTES_PER_TURN
 cdef int UNANSWERED_WINDOWS
+cdef HTTP2Session NO_SESSION
 cdef object logger
 
 

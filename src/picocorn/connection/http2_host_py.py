@@ -23,7 +23,7 @@ class StreamHost(StreamConnection):
 
     def __init__(self, context: ConnectionContext, handler: SessionHandler) -> None:
         StreamConnection.__init__(self, context)
-        #: the engine, which tells `handler`
+        #: the engine, which tells `handler`; NO_SESSION once the connection is lost
         self.session: HTTP2Session = context.new_http2_session(handler, context.http2_limits)
         #: open streams by their numbers: HTTP2Stream
         self.streams: dict[int, Any] = {}

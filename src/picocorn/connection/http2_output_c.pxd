@@ -16,6 +16,7 @@ cdef int LINGER
 cdef double UPLOAD_SECONDS
 cdef double STALLED_SECONDS
 cdef object DONE
+cdef HTTP2Session NO_SESSION
 
 
 cdef class StreamOutput(Carrier):

@@ -17,7 +17,7 @@ from ..base.errors import ClientDisconnected, LocalProtocolError
 from ..base.request_head_py import RequestHead
 from ..http1.writer_py import list_fields, list_head
 from ..http2.codes import INTERNAL_ERROR
-from ..http2.session_py import HTTP2Session
+from ..http2.session_py import NO_SESSION, HTTP2Session
 from .carrier_py import Carrier
 from .context_py import ConnectionContext
 from .deadlines import LINGER, NO_DEADLINE
@@ -344,6 +344,8 @@ class StreamOutput(Carrier):
         """The stream is gone, for whatever reason. Repeats are harmless."""
         self.closed = True
         self._scope = None
+        # The task may go on for long, and needs none any more.
+        self._session = NO_SESSION
         deadline = self._deadline
         if deadline is not None:
             self._deadline = None

@@ -18,7 +18,7 @@ from ..asgi.proxy_headers import rewrite_scope
 from ..base.errors import HTTP2Error
 from ..base.request_head_py import RequestHead
 from ..http2.codes import CANCEL, NO_ERROR
-from ..http2.session_py import SessionHandler
+from ..http2.session_py import NO_SESSION, SessionHandler
 from .context_py import ConnectionContext
 from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_HEAD, STALL
 from .http2_host_py import StreamHost
@@ -203,6 +203,8 @@ class HTTP2Protocol(StreamHost):
             self._goaway_timer.cancel()
         self._events.forget()
         self._lose_all()
+        # Tasks that go on know this connection through their streams; what a session holds is tens of kilobytes.
+        self.session = NO_SESSION
 
     def resume_writing(self) -> None:
         """The transport has drained to its low-water mark."""

@@ -210,6 +210,8 @@ class HTTP2Stream(StreamOutput):
         # It and its cycle or session know each other.
         self._cycle = None
         self._socket = None
+        self._incoming = None
+        self._small = None
         if self._nothing_follows:
             self._host.unheard.discard(self)
         self._end_output()

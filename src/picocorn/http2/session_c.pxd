@@ -39,3 +39,7 @@ cdef class HTTP2Session:
     cpdef bint peer_allows_push(self) except -1
     cpdef int open_streams(self) except -1
     cpdef bint is_over(self) except -1
+
+
+cdef class _NoSession(HTTP2Session):
+    pass

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ..base.request_head_py import RequestHead
 
-__all__ = ["HTTP2Session", "SessionHandler"]
+__all__ = ["NO_SESSION", "HTTP2Session", "SessionHandler"]
 
 
 class SessionHandler:
@@ -170,3 +170,79 @@ class HTTP2Session:
     def is_over(self) -> bool:
         """Whether nothing more can happen: after `goaway()` or the peer's, with no stream open and nothing left to send."""
         raise NotImplementedError
+
+
+class _NoSession(HTTP2Session):
+    """One that has ended: knows no stream and does nothing."""
+
+    __slots__ = ()
+
+    def start(self) -> None:
+        """See HTTP2Session."""
+
+    def receive(self, data: bytes, now_seconds: float) -> None:
+        """See HTTP2Session."""
+
+    def send(self) -> list[bytes]:
+        """See HTTP2Session."""
+        return []
+
+    def wants_send(self) -> bool:
+        """See HTTP2Session."""
+        return False
+
+    def queue_head(self, stream_id: int, status: int, headers: list[tuple[bytes, bytes]], end: bool) -> None:
+        """See HTTP2Session."""
+
+    def queue_informational(self, stream_id: int, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """See HTTP2Session."""
+
+    def queue_data(self, stream_id: int, data: bytes, end: bool) -> bool:
+        """See HTTP2Session."""
+        return False
+
+    def queue_trailers(self, stream_id: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """See HTTP2Session."""
+
+    def queued_bytes(self, stream_id: int) -> int:
+        """See HTTP2Session."""
+        return 0
+
+    def total_queued_bytes(self) -> int:
+        """See HTTP2Session."""
+        return 0
+
+    def queue_push(self, stream_id: int, head: RequestHead, authority: bytes, scheme: bytes) -> int:
+        """See HTTP2Session."""
+        return 0
+
+    def reset(self, stream_id: int, error_code: int) -> None:
+        """See HTTP2Session."""
+
+    def stop_upload(self, stream_id: int) -> None:
+        """See HTTP2Session."""
+
+    def consume(self, stream_id: int, size_bytes: int) -> None:
+        """See HTTP2Session."""
+
+    def goaway_notice(self) -> None:
+        """See HTTP2Session."""
+
+    def goaway(self, error_code: int) -> None:
+        """See HTTP2Session."""
+
+    def peer_allows_push(self) -> bool:
+        """See HTTP2Session."""
+        return False
+
+    def open_streams(self) -> int:
+        """See HTTP2Session."""
+        return 0
+
+    def is_over(self) -> bool:
+        """See HTTP2Session."""
+        return True
+
+
+#: For who outlives a session, and need not ask then.
+NO_SESSION: HTTP2Session = _NoSession()
