@@ -229,24 +229,24 @@ def test_large_responses_for_who_never_reads(server: Served) -> None:
     until_true(lambda: seen(server, "writing") == 0, "all have ended")
 
 
-def test_uploads_that_nobody_reads_are_held_to_the_windows(server: Served) -> None:
-    with memory_bound(server, 8), server.connect() as client:
+@pytest.mark.parametrize(("count", "mib"), [(20, 8), large((128, 40))])
+def test_uploads_that_nobody_reads_are_held_to_their_windows(server: Served, count: int, mib: int) -> None:
+    """Each of them to its own: none takes what another one may send."""
+    with memory_bound(server, mib), server.connect() as client:
         peer = HTTP2Client(client)
         # The windows are as wide as that once our settings are known to be.
         peer.ping()
-        for number in range(10):
-            stream_id = 1 + 2 * number
-            peer.send(request(stream_id, b"/wait?upload", end=False, method=b"POST"))
-        sent = 0
-        for stream_id in itertools.cycle(range(1, 21, 2)):
-            if sent + 16384 > 1048576:
-                break
-            peer.send(frame(DATA, 0, stream_id, bytes(16384)))
-            sent += 16384
-        peer.ping()
+        for stream_id in range(1, 2 * count, 2):
+            peer.send(
+                request(stream_id, b"/wait?upload", end=False, method=b"POST"), frame(DATA, 0, stream_id, bytes(16384)) * 16
+            )
+            peer.ping()
+        others_are_served(server)
         peer.send(frame(DATA, 0, 1, bytes(16384)))
+        while (one := peer.read()).kind not in (RST_STREAM, GOAWAY):
+            pass
         # FLOW_CONTROL_ERROR: nobody has given credit for that.
-        assert peer.read_goaway() == 3
+        assert one.error_code == 3
     server.request(b"/open?upload")
 
 

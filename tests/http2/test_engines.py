@@ -123,6 +123,42 @@ def test_credit_is_given_for_what_was_consumed_and_for_nothing_else(engine: str)
     assert peer.take() == []
 
 
+def test_what_is_not_consumed_is_known(engine: str) -> None:
+    peer = Peer(engine)
+    for stream_id in (1, 3, 5):
+        peer.request(stream_id, POST, end=False)
+        peer.send(peer.data(stream_id, bytes(1000)))
+    assert peer.session.unread_bytes() == 3000
+    peer.session.consume(1, 600)
+    peer.session.consume(1, 600)  # more than there is
+    assert peer.session.unread_bytes() == 2000
+    peer.session.reset(3, codes.CANCEL)
+    peer.take()
+    peer.send(frame(codes.RST_STREAM, 0, 5, uint32(codes.CANCEL)))
+    assert peer.session.unread_bytes() == 0
+
+
+def test_a_wider_window_is_as_wide_once_all_is_consumed(engine: str) -> None:
+    peer = Peer(engine, HTTP2Limits(stream_window_bytes=1 << 20, connection_window_bytes=65535))
+    peer.request(1, POST, end=False)
+
+    def upload(size_bytes: int) -> None:
+        for start in range(0, size_bytes, 16384):
+            peer.send(peer.data(1, bytes(min(16384, size_bytes - start))))
+
+    upload(60000)
+    peer.session.widen_window(100000)
+    assert [(f[2], f[3]) for f in peer.take()] == [(0, uint32(100000))]
+    upload(65535 - 60000 + 100000)
+    peer.session.consume(1, 165535)
+    assert (0, uint32(165535)) in [(f[2], f[3]) for f in peer.take()]
+    upload(165535)
+    assert peer.session.unread_bytes() == 165535
+    with pytest.raises(HTTP2Error) as caught:
+        upload(1)
+    assert caught.value.error_code == codes.FLOW_CONTROL_ERROR
+
+
 def test_what_a_gone_stream_had_not_consumed_goes_back_to_the_connection(engine: str) -> None:
     peer = Peer(engine, HTTP2Limits(stream_window_bytes=65535, connection_window_bytes=65535))
     peer.request(1, POST, end=False)

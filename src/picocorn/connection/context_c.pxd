@@ -11,6 +11,7 @@ cdef class ServerState:
     cdef public set tasks
     cdef public bint winding_down
     cdef public bint draining
+    cdef public long long lent_bytes
     cdef list _default_headers
     cdef readonly bytes default_fields
     cdef readonly list default_pairs

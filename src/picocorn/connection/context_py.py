@@ -44,6 +44,7 @@ class ServerState:
         "default_fields",
         "default_pairs",
         "draining",
+        "lent_bytes",
         "tasks",
         "total_requests",
         "winding_down",
@@ -59,6 +60,8 @@ class ServerState:
         self.winding_down = False
         #: load balancers shall send their requests elsewhere: health checks are answered 503
         self.draining = False
+        #: what windows of HTTP/2 connections have grown by
+        self.lent_bytes = 0
         self._default_headers: list[tuple[bytes, bytes]] = []
         #: `default_headers` as bytes, encoded once a second rather than once a response
         self.default_fields = b""

@@ -57,6 +57,7 @@ cdef class HTTP2Protocol(StreamHost):
     cdef bint _turn_scheduled
     cdef bint _turning
     cdef long long _unanswered_bytes
+    cdef long long _window_bytes
 
     @cython.locals(stream=HTTP2Stream)
     cdef object _shutdown_sockets(self, bint at_once)
@@ -76,6 +77,10 @@ cdef class HTTP2Protocol(StreamHost):
     @cython.locals(session=HTTP2Session, out=list, left_bytes=Py_ssize_t, piece=bytes)
     cdef object _flush(self)
     cdef object _settle(self)
+    cpdef bint holds_window(self) except -1
+    @cython.locals(context=ConnectionContext, state=ServerState, size_bytes="long long")
+    cdef object _widen_window(self)
+    cdef object _return_window(self)
     cdef bint _output_waits(self) except -1
     @cython.locals(stream=HTTP2Stream)
     cdef object _look_at_stall(self)

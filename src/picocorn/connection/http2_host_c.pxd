@@ -14,5 +14,6 @@ cdef class StreamHost(StreamConnection):
 
     cpdef object note(self, object stream)
     cpdef object flush_soon(self)
+    cpdef bint holds_window(self) except -1
     cpdef dict scope_of(self, RequestHead head, bint may_push)
     cpdef object promise(self, int stream_id, RequestHead head, bytes authority)

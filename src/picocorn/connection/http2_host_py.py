@@ -42,6 +42,10 @@ class StreamHost(StreamConnection):
         """Something is queued in the session: send it in this turn of the loop, or with the next."""
         raise NotImplementedError
 
+    def holds_window(self) -> bool:
+        """Whether content that nobody has read takes up so much of the connection's window that the peer may have to wait."""
+        raise NotImplementedError
+
     def scope_of(self, head: RequestHead, may_push: bool) -> dict[str, Any]:
         """A new `http` scope."""
         raise NotImplementedError

@@ -17,7 +17,7 @@ from typing import Any
 from ..asgi.proxy_headers import rewrite_scope
 from ..base.errors import HTTP2Error
 from ..base.request_head_py import RequestHead
-from ..http2.codes import CANCEL, NO_ERROR
+from ..http2.codes import CANCEL, MAX_WINDOW_BYTES, NO_ERROR
 from ..http2.session_py import NO_SESSION, SessionHandler
 from .context_py import ConnectionContext
 from .deadlines import KEEP_ALIVE, LINGER, NO_DEADLINE, REQUEST_HEAD, STALL
@@ -119,6 +119,7 @@ class HTTP2Protocol(StreamHost):
         "_turn_scheduled",
         "_turning",
         "_unanswered_bytes",
+        "_window_bytes",
     )
 
     def __init__(self, context: ConnectionContext) -> None:
@@ -139,6 +140,8 @@ class HTTP2Protocol(StreamHost):
         self._turning = False
         #: has come while nothing could be sent
         self._unanswered_bytes = 0
+        #: for all content that has come and was not read
+        self._window_bytes = context.http2_limits.connection_window_bytes
 
     # -- asyncio protocol
 
@@ -173,7 +176,7 @@ class HTTP2Protocol(StreamHost):
             return
         if self._writing_paused:
             self._unanswered_bytes += len(data)
-            if self._unanswered_bytes > UNANSWERED_WINDOWS * self._context.http2_limits.connection_window_bytes:
+            if self._unanswered_bytes > UNANSWERED_WINDOWS * self._window_bytes:
                 self.set_reading(True)
         broken = ""
         try:
@@ -205,6 +208,7 @@ class HTTP2Protocol(StreamHost):
         self._lose_all()
         # Tasks that go on know this connection through their streams; what a session holds is tens of kilobytes.
         self.session = NO_SESSION
+        self._return_window()
 
     def resume_writing(self) -> None:
         """The transport has drained to its low-water mark."""
@@ -359,6 +363,8 @@ class HTTP2Protocol(StreamHost):
     def _settle(self) -> None:
         if self.streams:
             self._served = False
+            if self.holds_window():
+                self._widen_window()
             if self._output_waits():
                 if self._deadline_kind != STALL:
                     self.arm(STALL, STALL_LOOK_SECONDS)
@@ -373,6 +379,33 @@ class HTTP2Protocol(StreamHost):
             else:
                 # Pings and the like are no requests: they do not keep a connection.
                 self.arm(KEEP_ALIVE, self._context.keep_alive_seconds)
+
+    def holds_window(self) -> bool:
+        """See StreamHost."""
+        # Half of it, as either engine keeps credit for what has been read until it comes to the other half.
+        return 2 * self.session.unread_bytes() > self._window_bytes
+
+    def _widen_window(self) -> None:
+        """Uploads that nobody reads shall not hold up the others: twice the window, until all streams together fill half of it.
+
+        What is not read is bounded by the windows of streams then. For as long as the connection lasts, and out of what all
+        connections of the server may borrow.
+        """
+        context = self._context
+        limits, state = context.http2_limits, context.server_state
+        most_bytes = min(2 * limits.max_concurrent_streams * limits.stream_window_bytes, MAX_WINDOW_BYTES)
+        size_bytes = min(self._window_bytes, most_bytes - self._window_bytes, limits.lent_window_bytes - state.lent_bytes)
+        if size_bytes > 0:
+            state.lent_bytes += size_bytes
+            self._window_bytes += size_bytes
+            self.session.widen_window(size_bytes)
+            self.flush_soon()
+
+    def _return_window(self) -> None:
+        context = self._context
+        window_bytes = context.http2_limits.connection_window_bytes
+        context.server_state.lent_bytes -= self._window_bytes - window_bytes
+        self._window_bytes = window_bytes
 
     def _output_waits(self) -> bool:
         return self._writing_paused or self.session.total_queued_bytes() > 0

@@ -451,6 +451,9 @@ class HTTP2Stream(StreamOutput):
             return
         if self.closed:
             self.lose()
+        elif kind == REQUEST_BODY and self._host.holds_window():
+            # It may have been kept from sending by what others do not read.
+            self._update_deadline()
         elif kind == REQUEST_BODY:
             # RFC 9110 15.5.9.
             self._refuse(408, "The request did not arrive in time.")

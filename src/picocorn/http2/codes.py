@@ -30,6 +30,7 @@ __all__ = [
     "MAX_FRAME_SIZE",
     "MAX_HEADER_LIST_SIZE",
     "MAX_STREAM_ID",
+    "MAX_WINDOW_BYTES",
     "NO_ERROR",
     "NO_RFC7540_PRIORITIES",
     "PADDED",
@@ -98,6 +99,9 @@ GOAWAY = 0x7
 WINDOW_UPDATE = 0x8
 CONTINUATION = 0x9
 PRIORITY_UPDATE = 0x10
+
+#: No window may be wider (RFC 9113 6.9.1).
+MAX_WINDOW_BYTES = 2**31 - 1
 
 # Flags of frames (RFC 9113 6).
 ACK = 0x1

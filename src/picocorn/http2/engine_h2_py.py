@@ -107,6 +107,15 @@ class H2Engine(H2Responses):
             self._end()
             raise
 
+    def unread_bytes(self) -> int:
+        """See HTTP2Session."""
+        return self._unread_bytes
+
+    def widen_window(self, size_bytes: int) -> None:
+        """See HTTP2Session."""
+        if not self._ended:
+            self._conn.widen(size_bytes)
+
     def _feed(self, kind: int, flags: int, stream_id: int, payload: bytes) -> list[object]:
         """Let h2 see a frame."""
         try:
@@ -239,6 +248,7 @@ class H2Engine(H2Responses):
             self._conn.acknowledge_received_data(padding, stream_id)
         if content:
             stream.unconsumed_bytes += len(content)
+            self._unread_bytes += len(content)
             self._handler.data(stream_id, content)
         if end:
             self._request_done(stream)

@@ -40,6 +40,7 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
     cdef KnownField *_known
     cdef int32_t _highest
     cdef bytes _update
+    cdef int32_t _window_bytes
 
     cdef bint _was_reset(self, int32_t stream_id) noexcept
     cdef int _begin_section(self, const nghttp2_frame *frame) except -1

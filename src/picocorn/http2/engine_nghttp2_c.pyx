@@ -178,6 +178,7 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
     def __cinit__(self, SessionHandler handler not None, limits):
         self._builder = HeadBuilder(limits)
         self._update = b""
+        self._window_bytes = limits.connection_window_bytes
         check(nghttp2_session_server_new2(&self._session, _callbacks, <void *> self, _option))
 
     def __dealloc__(self):
@@ -207,7 +208,7 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
         payload = b"".join([(<int> code).to_bytes(2, "big") + uint32(value) for code, value in settings])
         self._out.append(make_frame(SETTINGS, 0, 0, payload))
         check(nghttp2_session_set_local_window_size(
-            self._session, NGHTTP2_FLAG_NONE, 0, self._limits.connection_window_bytes))
+            self._session, NGHTTP2_FLAG_NONE, 0, self._window_bytes))
 
     cpdef object receive(self, bytes data, double now_seconds):
         """See HTTP2Session."""
@@ -235,6 +236,17 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
         if self._floods.verdict:
             self._failed_verdict = self._floods.verdict
             self._raise(NGHTTP2_ERR_CALLBACK_FAILURE)
+        return None
+
+    cpdef Py_ssize_t unread_bytes(self) except -1:
+        """See HTTP2Session."""
+        return self._unread_bytes
+
+    cpdef object widen_window(self, int size_bytes):
+        """See HTTP2Session."""
+        if not self._ended:
+            self._window_bytes += size_bytes
+            check(nghttp2_session_set_local_window_size(self._session, NGHTTP2_FLAG_NONE, 0, self._window_bytes))
         return None
 
     cdef bint _was_reset(self, int32_t stream_id) noexcept:
@@ -380,6 +392,7 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
                 nghttp2_session_consume(self._session, stream_id, size)
                 return self._reset_for_peer(stream_id, PROTOCOL_ERROR)
         stream.unconsumed_bytes += size
+        self._unread_bytes += size
         self._handler.data(stream_id, PyBytes_FromStringAndSize(<const char *> data, size))
         return 0
 

@@ -49,6 +49,7 @@ cdef class H2Responses(HTTP2Session):
     cdef int _pushed
     cdef Py_ssize_t _total_bytes
     cdef Py_ssize_t _made_bytes
+    cdef Py_ssize_t _unread_bytes
     cdef bint _ended
     cdef bint _leaving
     cdef bint _peer_leaving

@@ -28,6 +28,13 @@ class _Connection(H2Connection):
     # It remembers how each stream was closed: 65536 of them are megabytes, and we know ourselves.
     MAX_CLOSED_STREAMS = 16
 
+    def widen(self, size_bytes: int) -> None:
+        """Widen the window for all that comes. By itself it would take what has come and is not read for a smaller window."""
+        window = self._inbound_flow_control_window_manager
+        widest_bytes = window.max_window_size + size_bytes
+        self.increment_flow_control_window(size_bytes)
+        window.max_window_size = widest_bytes
+
 
 class H2Stream:
     """One stream: what its request may still send, and what of its response has not left."""
@@ -94,6 +101,7 @@ class H2Responses(HTTP2Session):
         "_resets",
         "_streams",
         "_total_bytes",
+        "_unread_bytes",
     )
 
     def __init__(self, handler: SessionHandler, limits: HTTP2Limits) -> None:
@@ -120,6 +128,7 @@ class H2Responses(HTTP2Session):
         self._pushed = 0
         self._total_bytes = 0
         self._made_bytes = 0
+        self._unread_bytes = 0
         self._ended = False
         self._leaving = False
         self._peer_leaving = False
@@ -162,6 +171,7 @@ class H2Responses(HTTP2Session):
         stream.queued_bytes = 0
         stream.queue.clear()
         if stream.unconsumed_bytes:
+            self._unread_bytes -= stream.unconsumed_bytes
             self._conn.acknowledge_received_data(stream.unconsumed_bytes, stream_id)
             stream.unconsumed_bytes = 0
         self._handler.closed(stream_id, error_code)
@@ -193,6 +203,7 @@ class H2Responses(HTTP2Session):
         size_bytes = min(size_bytes, stream.unconsumed_bytes)
         if size_bytes > 0:
             stream.unconsumed_bytes -= size_bytes
+            self._unread_bytes -= size_bytes
             self._conn.acknowledge_received_data(size_bytes, stream_id)
 
     # -- responses -----------------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ cdef class NGHTTP2Responses(HTTP2Session):
     cdef int _max_requests
     cdef Py_ssize_t _total_bytes
     cdef Py_ssize_t _made_bytes
+    cdef Py_ssize_t _unread_bytes
     cdef bint _busy
     cdef bint _holding
     cdef bint _ended

@@ -183,6 +183,7 @@ cdef class NGHTTP2Responses(HTTP2Session):
             return 0
         nghttp2_session_set_stream_user_data(self._session, stream_id, NULL)
         if stream.unconsumed_bytes:
+            self._unread_bytes -= stream.unconsumed_bytes
             nghttp2_session_consume_connection(self._session, stream.unconsumed_bytes)
             stream.unconsumed_bytes = 0
         self._remove_stream(stream)
@@ -229,6 +230,7 @@ cdef class NGHTTP2Responses(HTTP2Session):
             size_bytes = stream.unconsumed_bytes
         if size_bytes > 0:
             stream.unconsumed_bytes -= size_bytes
+            self._unread_bytes -= size_bytes
             nghttp2_session_consume(self._session, stream_id, size_bytes)
         return None
 

@@ -32,6 +32,8 @@ cdef class HTTP2Session:
     cpdef object reset(self, int stream_id, unsigned int error_code)
     cpdef object stop_upload(self, int stream_id)
     cpdef object consume(self, int stream_id, Py_ssize_t size_bytes)
+    cpdef Py_ssize_t unread_bytes(self) except -1
+    cpdef object widen_window(self, int size_bytes)
 
     # the connection
     cpdef object goaway_notice(self)

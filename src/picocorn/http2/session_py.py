@@ -149,6 +149,14 @@ class HTTP2Session:
         """
         raise NotImplementedError
 
+    def unread_bytes(self) -> int:
+        """Content of all open streams that has come and is not consumed."""
+        raise NotImplementedError
+
+    def widen_window(self, size_bytes: int) -> None:
+        """The peer may send so much more on the connection, from now on; the windows of streams stay what they are."""
+        raise NotImplementedError
+
     # -- the connection
 
     def goaway_notice(self) -> None:
@@ -223,6 +231,13 @@ class _NoSession(HTTP2Session):
         """See HTTP2Session."""
 
     def consume(self, stream_id: int, size_bytes: int) -> None:
+        """See HTTP2Session."""
+
+    def unread_bytes(self) -> int:
+        """See HTTP2Session."""
+        return 0
+
+    def widen_window(self, size_bytes: int) -> None:
         """See HTTP2Session."""
 
     def goaway_notice(self) -> None:

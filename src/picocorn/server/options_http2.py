@@ -57,6 +57,6 @@ class HTTP2Options:
             minimum=65535,
             maximum=2**31 - 1,
             group="HTTP/2",
-            help="Of all request bodies of one connection together.",
+            help="Of all request bodies of one connection together. It grows while some of them are not read.",
         ),
     )
