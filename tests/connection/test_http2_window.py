@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connection.applications import echo
+from connection.applications import body, echo, start
 from connection.http2_peer import HTTP2Peer, context_of
 from picocorn.base.limits import HTTP2Limits
 
@@ -23,6 +23,10 @@ class Patient:
         self.gates = [self.gate]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/large":
+            await send(start())
+            await send(body(bytes(200_000)))
+            return
         if scope["path"] == "/held":
             await self.gate.wait()
         await echo(scope, receive, send)
@@ -117,3 +121,27 @@ def test_who_may_not_send_is_not_late(bench: Any) -> None:
         # From here on it is.
         await peer.advance(25)
         assert peer.streams[stream].status == 408
+
+
+def test_a_client_may_send_all_that_it_may_before_it_takes_anything(bench: Any) -> None:
+    """Also where that is more than the window was to begin with."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, Patient(), settings={4: 2**31 - 1}, http2_limits=NARROW)
+        peer.conn.increment_flow_control_window(2**30)
+        await peer.settle()
+        await fill(peer, begin(peer, 18))
+        peer.transport.stuck = True
+        peer.get(b"/large")
+        await bench.settle()
+        assert peer.transport.paused_writing
+        sent_bytes = 0
+        for stream in begin(peer, 20):
+            peer.data(stream, bytes(65536))
+            sent_bytes += 65536
+        assert sent_bytes > 4 * NARROW.connection_window_bytes
+        assert peer.transport.reading
+        peer.transport.stuck = False
+        peer.transport.drain()
+        await peer.settle()

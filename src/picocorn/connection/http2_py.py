@@ -36,8 +36,8 @@ REQUESTS_PER_TURN = 32
 BYTES_PER_TURN = 1048576
 #: From GOAWAY that names no stream to the one that names the last: longer than a round trip (RFC 9113 6.8).
 NOTICE_SECONDS = 1.0
-#: A client that takes nothing may send so many times what its windows allow, as credit for more cannot reach it. The rest is
-#: requests and the like, whose answers nobody would have bounded.
+#: A client that takes nothing may send all that its windows allow, as credit for more cannot reach it; and of what is no content,
+#: requests and the like whose answers nobody would have bounded, so many times what the connection's window was to begin with.
 UNANSWERED_WINDOWS = 2
 
 
@@ -62,10 +62,14 @@ class StreamEvents(SessionHandler):
 
     def data(self, stream_id: int, data: bytes) -> None:
         """See SessionHandler."""
-        stream = self._stream(stream_id)
+        connection = self._connection
+        if connection is None:
+            return
+        stream: HTTP2Stream | None = connection.streams.get(stream_id)
         if stream is not None:
             stream.take_data(data)
-            self._note(stream)
+            connection._take_content(len(data))
+            connection.note(stream)
 
     def end(self, stream_id: int) -> None:
         """See SessionHandler."""
@@ -138,7 +142,7 @@ class HTTP2Protocol(StreamHost):
         self._trusted = False
         self._turn_scheduled = False
         self._turning = False
-        #: has come while nothing could be sent
+        #: has come while nothing could be sent, but for content
         self._unanswered_bytes = 0
         #: for all content that has come and was not read
         self._window_bytes = context.http2_limits.connection_window_bytes
@@ -176,14 +180,14 @@ class HTTP2Protocol(StreamHost):
             return
         if self._writing_paused:
             self._unanswered_bytes += len(data)
-            if self._unanswered_bytes > UNANSWERED_WINDOWS * self._window_bytes:
-                self.set_reading(True)
         broken = ""
         try:
             self.session.receive(data, self._context.loop.time())
         except HTTP2Error as error:
             # Not the error: it knows this frame, and both would be there until the collector comes.
             broken = str(error)
+        if self._unanswered_bytes > UNANSWERED_WINDOWS * self._context.http2_limits.connection_window_bytes:
+            self.set_reading(True)
         # Behind the handler: errors of applications that are told now shall not seem to come from this one.
         if broken:
             self._fail(broken)
@@ -265,6 +269,11 @@ class HTTP2Protocol(StreamHost):
         self.streams[stream_id] = stream
         self._served = True
         self.note(stream)
+
+    def _take_content(self, size_bytes: int) -> None:
+        """Of what has come, so much is content."""
+        if self._writing_paused:
+            self._unanswered_bytes -= size_bytes
 
     def _peer_leaves(self) -> None:
         """The client will send no new requests."""
