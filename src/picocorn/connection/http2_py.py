@@ -186,8 +186,10 @@ class HTTP2Protocol(StreamHost):
         except HTTP2Error as error:
             # Not the error: it knows this frame, and both would be there until the collector comes.
             broken = str(error)
-        if self._unanswered_bytes > UNANSWERED_WINDOWS * self._context.http2_limits.connection_window_bytes:
-            self.set_reading(True)
+        if self._writing_paused:
+            limits = self._context.http2_limits
+            if self._unanswered_bytes > UNANSWERED_WINDOWS * limits.connection_window_bytes:
+                self.set_reading(True)
         # Behind the handler: errors of applications that are told now shall not seem to come from this one.
         if broken:
             self._fail(broken)
