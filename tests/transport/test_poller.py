@@ -19,7 +19,7 @@ import pytest
 from .conftest import Bench, Echo, Recorder, Serving, read_exactly, read_to_end, receive_blocking, reset, wait_for_data, watched
 
 ACCEPTS_PER_TURN = 16
-LATENCY_GUARD_SECONDS = 0.001
+LATENCY_GUARD_SECONDS = 0.004
 #: EPOLLERR and EPOLLHUP are always watched.
 ALWAYS = select.EPOLLERR | select.EPOLLHUP
 
