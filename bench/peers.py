@@ -57,8 +57,8 @@ class Peer:
     baseline: str = BASELINE
     #: takes part in this many rounds at most; None for all
     rounds: int | None = None
-    #: burns its core while it has nothing to do: stopped while others are measured
-    spins: bool = False
+    #: may be stopped while others are measured
+    holds_still: bool = True
 
     @property
     def ours(self) -> bool:
@@ -226,6 +226,8 @@ PEERS = (
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT, DEFLATE: _NO_DEFLATE},
         version_command="{bin}/gunicorn --version",
+        # Its arbiter kills workers that have not been heard of for half a minute.
+        holds_still=False,
         rounds=1,
     ),
     Peer(
@@ -288,8 +290,6 @@ PEERS = (
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT},
         version_command="{bin}/weft --version",
-        # Once clients of HTTP/2 have left in the middle of an answer: for ever.
-        spins=True,
     ),
     Peer(
         "h2corn",
@@ -323,7 +323,6 @@ PEERS = (
         },
         notes={DEFAULT: _NO_LOG_BY_DEFAULT, ACCESS_LOG: "has no access log", WEBSOCKET: _NO_WEBSOCKET, DEFLATE: _NO_WEBSOCKET},
         version_command="{bin}/fastpysgi --version",
-        spins=True,
     ),
     Peer(
         "picocorn (3.11)",

@@ -202,7 +202,9 @@ class Entrant:
             self._make_room()
 
     def _make_room(self) -> None:
-        if self.peer.spins and self.server is not None:
+        # Some burn their core while they have nothing to do: fastpysgi always, weft and peregrine for ever once clients of HTTP/2
+        # have left in the middle of an upload. Whoever is measured behind them would have half of it.
+        if self.peer.holds_still and self.server is not None:
             self.server.hold()
 
     def _load(self, seconds: int) -> tuple[wrk.Load, Watch]:

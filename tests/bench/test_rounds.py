@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -70,6 +71,30 @@ def test_an_access_log_has_to_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     entrant.finish()
     assert entrant.cell["fails"] == "after the load: 0 lines for 100 requests"
     assert entrant.server is None
+
+
+def test_who_is_not_measured_has_no_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def load(self: rounds.Entrant, seconds: int) -> Any:
+        assert self.server is not None
+        seen.append(state(self.server))
+        raise BenchFailure("seen")
+
+    def state(server: Server) -> str:
+        text = Path(f"/proc/{server.process.pid}/stat").read_text(encoding="utf-8")
+        return text.rsplit(")", 1)[1].split()[0]
+
+    stable: Any = FakeStable(tmp_path)
+    entrant = rounds.Entrant(stable, peers.BY_NAME["picocorn"], BY_NAME["raw"], rounds.Effort(0, 1, 0))
+    entrant.start()
+    entrant.prepare()
+    assert entrant.server is not None
+    os.waitid(os.P_PID, entrant.server.process.pid, os.WSTOPPED)
+    monkeypatch.setattr(rounds.Entrant, "_load", load)
+    entrant.round(0)
+    assert len(seen) == 1
+    assert seen[0] != "T"
 
 
 @pytest.mark.parametrize(("first", "second", "note"), [(95, 5, "one process took 95% of the CPU time"), (60, 40, None)])
