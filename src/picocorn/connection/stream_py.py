@@ -205,7 +205,7 @@ class StreamConnection(Carrier):
         if unsent_bytes != self._unsent_bytes:
             self._unsent_bytes = unsent_bytes
             self._stalled_seconds = 0.0
-            return True
+            return unsent_bytes > 0
         self._stalled_seconds += seconds
         return waiting_bytes > 0 and self._stalled_seconds < STALLED_SECONDS
 

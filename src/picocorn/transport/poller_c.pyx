@@ -269,7 +269,7 @@ cdef class Poller:
         """Receive from all before any is answered: an application between two recv() finds its caches cold, and so does recv().
 
         All but the last. As long as something that was read is undelivered the kernel so has something to report, and a loop
-        that an application runs inside itself comes back here.
+        that an application runs inside itself comes back here, if it is one that enters its readers' contexts twice.
         """
         cdef Watcher watcher
         cdef int i

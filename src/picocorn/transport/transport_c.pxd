@@ -51,6 +51,8 @@ cdef class PollerTransport(Watcher):
     cdef int callback_failed(self, str callback, object error) except -1
     cdef int receive(self) except -1
     cdef int take(self) except -1
+    cdef ssize_t receive_some(self) except? -1
+    cdef ssize_t receive_bulk(self) except? -1
     cdef int deliver(self) except -1
     cdef int receive_eof(self) except -1
     cdef int hung_up(self) except -1

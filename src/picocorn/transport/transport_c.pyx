@@ -11,7 +11,7 @@ from cpython.exc cimport PyErr_WarnEx
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
-from libc.errno cimport EAGAIN, EINTR, EPIPE, errno
+from libc.errno cimport EAGAIN, EINTR, ENOMEM, EPIPE, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
@@ -188,7 +188,7 @@ cdef class PollerTransport(Watcher):
 
     cdef int deliver_later(self) except -1:
         if self.arrived is not None:
-            self.poller.loop.call_soon(self._deliver_arrived, context=self.poller.context)
+            self.poller.loop.call_soon(self._deliver_arrived, context=self.poller.context.copy())
         return 0
 
     def _deliver_arrived(self):
@@ -204,38 +204,43 @@ cdef class PollerTransport(Watcher):
 
     cdef int take(self) except -1:
         """One recv(), into `arrived`."""
-        cdef PyObject *room
         cdef ssize_t count
-        cdef int error
-        if self.is_bulk:
-            # Straight into its own memory: there is enough of it for the copy to be what costs.
-            room = new_bytes(NULL, BULK_RECEIVE_BYTES)
-            count = recv(self.fd, PyBytes_AS_STRING(<object> room), BULK_RECEIVE_BYTES, 0)
-            error = errno
-            if count <= 0:
-                Py_DECREF(<object> room)
-            else:
-                self.is_bulk = count >= RECEIVE_BYTES
-                if count < BULK_RECEIVE_BYTES:
-                    _PyBytes_Resize(&room, count)  # in its place, while nobody else has seen it; NULL if that fails
-                self.arrived = <bytes> room
-                Py_DECREF(<object> room)
-        else:
-            count = recv(self.fd, self.poller.buffer, RECEIVE_BYTES, 0)
-            error = errno
-            if count > 0:
-                self.arrived = PyBytes_FromStringAndSize(<char*> self.poller.buffer, count)
-                self.is_bulk = count == RECEIVE_BYTES
+        try:
+            count = self.receive_bulk() if self.is_bulk else self.receive_some()
+        except MemoryError:
+            # What the kernel has handed over is gone, and what follows must never be taken for its continuation.
+            count = -ENOMEM
         if count == 0:
             self.arrived = b""
-        elif count < 0 and error != EAGAIN and error != EINTR:
-            self.fail(error)
+        elif count < 0 and count != -EAGAIN and count != -EINTR:
+            self.fail(<int> -count)
         return 0
+
+    cdef ssize_t receive_some(self) except? -1:
+        cdef ssize_t count = recv(self.fd, self.poller.buffer, RECEIVE_BYTES, 0)
+        if count > 0:
+            self.arrived = PyBytes_FromStringAndSize(<char*> self.poller.buffer, count)
+            self.is_bulk = count == RECEIVE_BYTES
+        return -errno if count < 0 else count
+
+    cdef ssize_t receive_bulk(self) except? -1:
+        # Straight into its own memory: there is enough of it for the copy to be what costs.
+        cdef PyObject *room = new_bytes(NULL, BULK_RECEIVE_BYTES)
+        cdef ssize_t count = recv(self.fd, PyBytes_AS_STRING(<object> room), BULK_RECEIVE_BYTES, 0)
+        if count <= 0:
+            count = -errno if count < 0 else 0
+            Py_DECREF(<object> room)
+            return count
+        self.is_bulk = count >= RECEIVE_BYTES
+        if count < BULK_RECEIVE_BYTES:
+            _PyBytes_Resize(&room, count)  # in its place, while nobody else has seen it; NULL if that fails
+        self.arrived = <bytes> room
+        Py_DECREF(<object> room)
+        return count
 
     cdef int deliver(self) except -1:
         cdef bytes data = self.arrived
-        # The application runs inside, and may make the poller receive again.
-        self.arrived = None
+        self.arrived = None  # first: the application runs inside, and may make the poller receive again
         if PyBytes_GET_SIZE(data) == 0:
             return self.receive_eof()
         try:
