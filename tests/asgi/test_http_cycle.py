@@ -215,6 +215,33 @@ def test_disconnect_within_the_content_hides_the_rest(make: Any) -> None:
     assert now(cycle.receive()) == DISCONNECT
 
 
+def test_content_within_which_the_client_leaves_is_let_go(make: Any) -> None:
+    # The application's task may go on for hours.
+    cycle = make("POST")
+    content = bytes(1000)
+    references = sys.getrefcount(content)
+    cycle.feed_data(content)
+    cycle.disconnect()
+    assert sys.getrefcount(content) == references
+    assert cycle.body_bytes == 0
+    # The connection may go on reading what nobody will be given: it does not make a request of the rest.
+    cycle.feed_end()
+    assert now(cycle.receive()) == DISCONNECT
+
+
+def test_content_that_is_not_read_before_the_answer_can_be_let_go(make: Any) -> None:
+    cycle = make("POST")
+    content = bytes(1000)
+    references = sys.getrefcount(content)
+    cycle.feed_data(content)
+    cycle.feed_end()
+    assert not cycle.discard_content()
+    sent(cycle, START, END)
+    assert cycle.discard_content()
+    assert sys.getrefcount(content) == references
+    assert now(cycle.receive()) == DISCONNECT
+
+
 def test_complete_content_outlives_the_client(make: Any) -> None:
     cycle = make("POST")
     cycle.feed_data(b"ab")

@@ -37,6 +37,7 @@ cdef class HTTPCycle(Cycle):
     cpdef object feed_end(self)
     cpdef object feed_eof(self)
     cpdef object disconnect(self)
+    cpdef bint discard_content(self) except -1
     cpdef object application_returned(self, object result)
     cpdef bint application_raised(self, object error) except -1
     cpdef object receive(self)

@@ -106,7 +106,9 @@ class HTTPCycle(Cycle):
 
     def feed_end(self) -> None:
         """The request is complete."""
-        self.body_complete = True
+        # Of one that was given up before, content may be missing.
+        if not self.disconnected:
+            self.body_complete = True
 
     def feed_eof(self) -> None:
         """The client has closed its side. The response may still reach it, so only `receive` learns of it."""
@@ -117,7 +119,16 @@ class HTTPCycle(Cycle):
         """The client has gone, or is to be treated as gone. Repeats are harmless."""
         if not self.disconnected:
             self.disconnected = True
+            self.discard_content()
             self.wake()
+
+    def discard_content(self) -> bool:
+        """Let go of content that nobody can be given any more: a task may go on for long. Returns whether there can be none."""
+        if self.state == COMPLETE or (self.disconnected and not self.body_complete):
+            self._chunks = None
+            self.body_bytes = 0
+            return True
+        return False
 
     # -- called by the application's task
 
