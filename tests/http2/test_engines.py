@@ -138,6 +138,27 @@ def test_what_is_not_consumed_is_known(engine: str) -> None:
     assert peer.session.unread_bytes() == 0
 
 
+def test_what_nobody_will_read_goes_back_to_the_connection_alone(engine: str) -> None:
+    peer = Peer(engine, HTTP2Limits(stream_window_bytes=65535, connection_window_bytes=65535))
+    peer.request(1, POST, end=False)
+    peer.send(peer.data(1, bytes(16384)) * 3)
+    peer.session.drop_unread(1)
+    assert [(f[2], f[3]) for f in peer.take()] == [(0, uint32(49152))]
+    assert peer.session.unread_bytes() == 0
+    # Once.
+    peer.session.drop_unread(1)
+    peer.session.consume(1, 49152)
+    peer.session.reset(1, codes.CANCEL)
+    peer.session.drop_unread(1)
+    peer.session.drop_unread(99)
+    peer.take()
+    assert len(peer.of(codes.WINDOW_UPDATE)) == 1
+    peer.request(3, POST, end=False)
+    peer.send(peer.data(3, bytes(16384)) * 3)
+    assert peer.session.unread_bytes() == 49152
+    assert not peer.goaways()
+
+
 def test_a_wider_window_is_as_wide_once_all_is_consumed(engine: str) -> None:
     peer = Peer(engine, HTTP2Limits(stream_window_bytes=1 << 20, connection_window_bytes=65535))
     peer.request(1, POST, end=False)

@@ -30,6 +30,9 @@ cdef class H2Engine(H2Responses):
     cdef object _decoder
     cdef Py_ssize_t _stray_bytes
 
+    @cython.locals(stream=H2Stream, size_bytes=Py_ssize_t)
+    cpdef object drop_unread(self, int stream_id)
+
     # bytes in
     cdef list _feed(self, int kind, int flags, int stream_id, bytes payload)
     @cython.locals(kind=int, stream=H2Stream)

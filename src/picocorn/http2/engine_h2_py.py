@@ -107,9 +107,23 @@ class H2Engine(H2Responses):
             self._end()
             raise
 
+    def drop_unread(self, stream_id: int) -> None:
+        """See HTTP2Session."""
+        stream = self._streams.get(stream_id)
+        if stream is None or self._ended:
+            return
+        size_bytes = stream.unconsumed_bytes
+        if size_bytes:
+            stream.unconsumed_bytes = 0
+            self._unread_bytes -= size_bytes
+            credit_bytes = self._conn.drop(size_bytes)
+            if credit_bytes:
+                self._write(frame(WINDOW_UPDATE, 0, 0, uint32(credit_bytes)))
+
     def unread_bytes(self) -> int:
         """See HTTP2Session."""
-        return self._unread_bytes
+        # What came for streams that are gone takes up the window as well, until there is enough of it for a frame.
+        return self._unread_bytes + self._stray_bytes
 
     def widen_window(self, size_bytes: int) -> None:
         """See HTTP2Session."""

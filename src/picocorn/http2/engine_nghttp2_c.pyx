@@ -238,6 +238,15 @@ cdef class NGHTTP2Engine(NGHTTP2Responses):
             self._raise(NGHTTP2_ERR_CALLBACK_FAILURE)
         return None
 
+    cpdef object drop_unread(self, int stream_id):
+        """See HTTP2Session."""
+        cdef Stream stream = None if self._ended else self._stream(stream_id)
+        if stream is not None and stream.unconsumed_bytes:
+            self._unread_bytes -= stream.unconsumed_bytes
+            nghttp2_session_consume_connection(self._session, stream.unconsumed_bytes)
+            stream.unconsumed_bytes = 0
+        return None
+
     cpdef Py_ssize_t unread_bytes(self) except -1:
         """See HTTP2Session."""
         return self._unread_bytes

@@ -35,6 +35,10 @@ class _Connection(H2Connection):
         self.increment_flow_control_window(size_bytes)
         window.max_window_size = widest_bytes
 
+    def drop(self, size_bytes: int) -> int:
+        """So much of what has come is dropped. Returns how much more may come on the connection, for the caller to say."""
+        return self._inbound_flow_control_window_manager.process_bytes(size_bytes) or 0
+
 
 class H2Stream:
     """One stream: what its request may still send, and what of its response has not left."""

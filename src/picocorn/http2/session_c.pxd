@@ -32,6 +32,7 @@ cdef class HTTP2Session:
     cpdef object reset(self, int stream_id, unsigned int error_code)
     cpdef object stop_upload(self, int stream_id)
     cpdef object consume(self, int stream_id, Py_ssize_t size_bytes)
+    cpdef object drop_unread(self, int stream_id)
     cpdef Py_ssize_t unread_bytes(self) except -1
     cpdef object widen_window(self, int size_bytes)
 

@@ -149,8 +149,12 @@ class HTTP2Session:
         """
         raise NotImplementedError
 
+    def drop_unread(self, stream_id: int) -> None:
+        """Nobody will read what has come on this stream: it goes back to the window of the connection, not to the stream's."""
+        raise NotImplementedError
+
     def unread_bytes(self) -> int:
-        """Content of all open streams that has come and is not consumed."""
+        """Content that has come and for which no credit is due yet: nobody has consumed it."""
         raise NotImplementedError
 
     def widen_window(self, size_bytes: int) -> None:
@@ -231,6 +235,9 @@ class _NoSession(HTTP2Session):
         """See HTTP2Session."""
 
     def consume(self, stream_id: int, size_bytes: int) -> None:
+        """See HTTP2Session."""
+
+    def drop_unread(self, stream_id: int) -> None:
         """See HTTP2Session."""
 
     def unread_bytes(self) -> int:
