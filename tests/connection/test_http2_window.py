@@ -27,9 +27,30 @@ class Patient:
             await send(start())
             await send(body(bytes(200_000)))
             return
+        if scope["path"] == "/early":
+            await send(start())
+            await send(body(b"early"))
+            await self.gate.wait()
+            return
         if scope["path"] == "/held":
             await self.gate.wait()
         await echo(scope, receive, send)
+
+
+class Late:
+    """Waits before it reads, and keeps how much it was given; or returns without having read."""
+
+    def __init__(self, reads: bool) -> None:
+        self.gate = asyncio.Event()
+        self.gates = [self.gate]
+        self.reads = reads
+        self.given: list[int] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.gate.wait()
+        if self.reads:
+            event = await receive()
+            self.given.append(len(event.get("body", b"")))
 
 
 async def fill(peer: HTTP2Peer, streams: list[int]) -> int:
@@ -43,8 +64,8 @@ async def fill(peer: HTTP2Peer, streams: list[int]) -> int:
     return sent_bytes
 
 
-def begin(peer: HTTP2Peer, count: int) -> list[int]:
-    return [peer.head(b"/held", method=b"POST", end=False) for _ in range(count)]
+def begin(peer: HTTP2Peer, count: int, path: bytes = b"/held") -> list[int]:
+    return [peer.head(path, method=b"POST", end=False) for _ in range(count)]
 
 
 def test_an_upload_is_taken_though_others_are_not_read(bench: Any) -> None:
@@ -67,23 +88,23 @@ def test_an_upload_is_taken_though_others_are_not_read(bench: Any) -> None:
 
 @pytest.mark.parametrize("lent_bytes", [0, 100_000, 1_000_000])
 def test_what_nobody_reads_is_bounded(bench: Any, lent_bytes: int) -> None:
-    """By the window of each connection, and what all of a server may borrow; so many more streams make no difference."""
+    """By the window of each connection, its share of what all of a server may borrow, and that. More streams do not matter."""
 
     @bench
     async def _(bench: Any) -> None:
         limits = HTTP2Limits(
-            max_concurrent_streams=300, stream_window_bytes=65536, connection_window_bytes=262144, lent_window_bytes=lent_bytes
+            max_concurrent_streams=100, stream_window_bytes=65536, connection_window_bytes=262144, lent_window_bytes=lent_bytes
         )
         app = Patient()
         bench.apps.append(app)
         context = context_of(bench, app, http2_limits=limits)
-        peers = [HTTP2Peer(bench, app, context=context) for _ in range(3)]
+        peers = [HTTP2Peer(bench, app, context=context) for _ in range(10)]
         sent_bytes = 0
-        for peer in peers:
+        for count, peer in enumerate(peers, 1):
             await peer.settle()
-            sent_bytes += await fill(peer, begin(peer, 300))
-        assert sent_bytes == 3 * 262144 + lent_bytes
-        assert bench.state.lent_bytes == lent_bytes
+            sent_bytes += await fill(peer, begin(peer, 10))
+            assert bench.state.lent_bytes == min(lent_bytes, count * lent_bytes // 8)
+        assert sent_bytes == 10 * 262144 + lent_bytes
         for peer in peers:
             peer.transport.abort()
         await bench.settle()
@@ -121,6 +142,144 @@ def test_who_may_not_send_is_not_late(bench: Any) -> None:
         # From here on it is.
         await peer.advance(25)
         assert peer.streams[stream].status == 408
+
+
+def test_who_might_not_send_until_a_moment_ago_is_not_late(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        limits = HTTP2Limits(stream_window_bytes=65536, connection_window_bytes=262144, lent_window_bytes=0)
+        app = Patient()
+        peer = HTTP2Peer(bench, app, http2_limits=limits, request_body_seconds=10)
+        await peer.settle()
+        held = begin(peer, 4)
+        await fill(peer, held)
+        stream = peer.head(method=b"POST", end=False)
+        peer.flush()
+        await peer.settle()
+        await peer.advance(9.5)
+        app.gate.set()
+        for one in held:
+            peer.data(one, b"", end=True)
+        await peer.settle()
+        await peer.advance(2)
+        assert peer.streams[stream].status == 0
+        await peer.advance(10)
+        assert peer.streams[stream].status == 408
+
+
+def test_who_waits_is_lent_what_others_have_given_back(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, Patient(), http2_limits=NARROW, request_body_seconds=10)
+        bench.state.lent_bytes = NARROW.lent_window_bytes
+        await peer.settle()
+        await fill(peer, begin(peer, 4))
+        stream = peer.head(method=b"POST", end=False)
+        peer.flush()
+        await peer.advance(11)
+        assert peer.conn.local_flow_control_window(stream) == 0
+        bench.state.lent_bytes = 0
+        await peer.advance(11)
+        assert peer.conn.local_flow_control_window(stream) == 65536
+        assert bench.state.lent_bytes == 262144
+        peer.data(stream, b"x" * 65536, end=True)
+        assert len((await peer.response(stream)).body) == 65536
+
+
+@pytest.mark.parametrize("how", ["with the head", "behind the answer", "complete"])
+def test_content_that_nobody_will_read_needs_no_window(bench: Any, how: str) -> None:
+    """The requests are answered, so that it is not kept. What a client may send on a stream it may, and no more."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        # Their answers have to wait.
+        peer = HTTP2Peer(bench, Patient(), settings={4: 0} if how == "complete" else None, http2_limits=NARROW)
+        await peer.settle()
+        for _ in range(3):
+            streams = begin(peer, 10, b"/early")
+            if how == "behind the answer":
+                peer.flush()
+                await peer.settle()
+            if how == "complete":
+                for stream in streams:
+                    peer.data(stream, bytes(65536), end=True)
+                    await peer.settle()
+            else:
+                assert await fill(peer, streams) == 10 * 65536
+            assert bench.state.lent_bytes == 0
+        stream = peer.head(method=b"POST", end=False)
+        assert peer.conn.local_flow_control_window(stream) == 65536
+        assert not peer.goaways
+
+
+def test_content_for_a_stream_that_is_gone_holds_up_nobody(bench: Any) -> None:
+    """Less than is worth a frame of credit, but all that is left of the window, half of which is held."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, Patient())
+        await peer.settle()
+        assert await fill(peer, begin(peer, 2)) == 524288
+        gone = peer.head(b"/", (b"content-length", b"1"), method=b"POST", end=False)
+        peer.flush()
+        for size_bytes in [16384] * 12 + [200_000 - 12 * 16384]:
+            peer.connection.send(size_bytes.to_bytes(3, "big") + bytes(2) + gone.to_bytes(4, "big") + bytes(size_bytes))
+        peer.conn.outbound_flow_control_window -= 200_000
+        stream = peer.head(method=b"POST", end=False)
+        peer.flush()
+        await peer.settle()
+        left_bytes = 600_000
+        while left_bytes and (size_bytes := min(left_bytes, peer.conn.local_flow_control_window(stream))):
+            left_bytes -= size_bytes
+            peer.data(stream, bytes(size_bytes), end=not left_bytes)
+            await peer.settle()
+        assert len(peer.streams[stream].body) == 600_000
+        assert not peer.goaways
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_was_lent_comes_back_with_the_memory(bench: Any, complete: bool, reads: bool) -> None:
+    """Of a request that was complete, applications are given the content though the client is gone; of others they are not."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        app = Late(reads)
+        peer = HTTP2Peer(bench, app, http2_limits=NARROW)
+        await peer.settle()
+        streams = begin(peer, 8)
+        assert await fill(peer, streams) == 8 * 65536
+        for stream in streams if complete else ():
+            peer.data(stream, b"", end=True)
+        await peer.settle()
+        assert bench.state.lent_bytes == 3 * 262144
+        peer.transport.lose()
+        await bench.settle()
+        assert bench.state.lent_bytes == (8 * 65536 if complete else 0)
+        app.gate.set()
+        await bench.settle()
+        assert bench.state.lent_bytes == 0
+        assert app.given == [65536 if complete else 0] * 8 * reads
+        assert not bench.state.tasks
+
+
+def test_content_of_a_request_that_was_reset_is_no_loan(bench: Any) -> None:
+    """Its part of the window is free again at once, and the application is given it all the same."""
+
+    @bench
+    async def _(bench: Any) -> None:
+        app = Late(True)
+        peer = HTTP2Peer(bench, app, http2_limits=NARROW)
+        await peer.settle()
+        stream = peer.post(bytes(65536))
+        await peer.settle()
+        peer.reset(stream)
+        await peer.settle()
+        app.gate.set()
+        await peer.settle()
+        assert app.given == [65536]
+        assert bench.state.lent_bytes == 0
+        assert not bench.state.tasks
 
 
 def test_a_client_may_send_all_that_it_may_before_it_takes_anything(bench: Any) -> None:

@@ -22,6 +22,7 @@ cdef double NOTICE_SECONDS
 cdef int REQUESTS_PER_TURN
 cdef Py_ssize_t BYTES_PER_TURN
 cdef int UNANSWERED_WINDOWS
+cdef int LENT_SHARES
 cdef HTTP2Session NO_SESSION
 cdef object logger
 
@@ -79,9 +80,13 @@ cdef class HTTP2Protocol(StreamHost):
     cdef object _flush(self)
     cdef object _settle(self)
     cpdef bint holds_window(self) except -1
-    @cython.locals(context=ConnectionContext, state=ServerState, size_bytes="long long")
+    @cython.locals(stream=HTTP2Stream, unread_bytes=Py_ssize_t)
+    cdef object _make_room(self)
+    @cython.locals(context=ConnectionContext, state=ServerState, share_bytes="long long", size_bytes="long long")
     cdef object _widen_window(self)
+    @cython.locals(context=ConnectionContext, least_bytes="long long", size_bytes="long long")
     cdef object _return_window(self)
+    cpdef object release(self, Py_ssize_t size_bytes)
     cdef bint _output_waits(self) except -1
     @cython.locals(stream=HTTP2Stream)
     cdef object _look_at_stall(self)

@@ -19,7 +19,7 @@ __all__ = ["StreamHost"]
 class StreamHost(StreamConnection):
     """A connection with streams. Application code runs inside none of these methods."""
 
-    __slots__ = ("abandoned_tasks", "is_plain", "session", "streams", "unheard")
+    __slots__ = ("abandoned_tasks", "held_turns", "kept_bytes", "is_plain", "session", "streams", "unheard")
 
     def __init__(self, context: ConnectionContext, handler: SessionHandler) -> None:
         StreamConnection.__init__(self, context)
@@ -31,6 +31,10 @@ class StreamHost(StreamConnection):
         self.unheard: set[Any] = set()
         #: calls of the application that still run, though their streams have been reset
         self.abandoned_tasks = 0
+        #: turns at whose end the window was held (`holds_window`)
+        self.held_turns = 0
+        #: complete content that such calls, and those of a lost connection, were not given yet
+        self.kept_bytes = 0
         #: no task factory stands in the loop; see TaskStarter
         self.is_plain = True
 
@@ -44,6 +48,10 @@ class StreamHost(StreamConnection):
 
     def holds_window(self) -> bool:
         """Whether content that nobody has read takes up so much of the connection's window that the peer may have to wait."""
+        raise NotImplementedError
+
+    def release(self, size_bytes: int) -> None:
+        """So much of `kept_bytes` is held no longer."""
         raise NotImplementedError
 
     def scope_of(self, head: RequestHead, may_push: bool) -> dict[str, Any]:

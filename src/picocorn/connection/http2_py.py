@@ -39,6 +39,8 @@ NOTICE_SECONDS = 1.0
 #: A client that takes nothing may send all that its windows allow, as credit for more cannot reach it; and of what is no content,
 #: requests and the like whose answers nobody would have bounded, so many times what the connection's window was to begin with.
 UNANSWERED_WINDOWS = 2
+#: No connection may borrow more than such a part of what all of a server may, so that a few cannot keep it from the others.
+LENT_SHARES = 8
 
 
 class StreamEvents(SessionHandler):
@@ -211,10 +213,12 @@ class HTTP2Protocol(StreamHost):
         if self._goaway_timer is not None:
             self._goaway_timer.cancel()
         self._events.forget()
-        self._lose_all()
-        # Tasks that go on know this connection through their streams; what a session holds is tens of kilobytes.
-        self.session = NO_SESSION
-        self._return_window()
+        try:
+            self._lose_all()
+        finally:
+            # Tasks that go on know this connection through their streams; what a session holds is tens of kilobytes.
+            self.session = NO_SESSION
+            self._return_window()
 
     def resume_writing(self) -> None:
         """The transport has drained to its low-water mark."""
@@ -375,7 +379,7 @@ class HTTP2Protocol(StreamHost):
         if self.streams:
             self._served = False
             if self.holds_window():
-                self._widen_window()
+                self._make_room()
             if self._output_waits():
                 if self._deadline_kind != STALL:
                     self.arm(STALL, STALL_LOOK_SECONDS)
@@ -396,16 +400,30 @@ class HTTP2Protocol(StreamHost):
         # Half of it, as either engine keeps credit for what has been read until it comes to the other half.
         return 2 * self.session.unread_bytes() > self._window_bytes
 
+    def _make_room(self) -> None:
+        unread_bytes = self.session.unread_bytes()
+        for stream in self.streams.values():
+            stream.drop_unread()
+        if self.session.unread_bytes() != unread_bytes:
+            # Credit may be due for it.
+            self.flush_soon()
+        if self.holds_window():
+            self._widen_window()
+            if self.holds_window():
+                self.held_turns += 1
+
     def _widen_window(self) -> None:
         """Uploads that nobody reads shall not hold up the others: twice the window, until all streams together fill half of it.
 
         What is not read is bounded by the windows of streams then. For as long as the connection lasts, and out of what all
-        connections of the server may borrow.
+        connections of the server may borrow, of which each has its share.
         """
         context = self._context
         limits, state = context.http2_limits, context.server_state
         most_bytes = min(2 * limits.max_concurrent_streams * limits.stream_window_bytes, MAX_WINDOW_BYTES)
-        size_bytes = min(self._window_bytes, most_bytes - self._window_bytes, limits.lent_window_bytes - state.lent_bytes)
+        share_bytes = limits.connection_window_bytes + limits.lent_window_bytes // LENT_SHARES
+        size_bytes = min(self._window_bytes, most_bytes - self._window_bytes, share_bytes - self._window_bytes)
+        size_bytes = min(size_bytes, limits.lent_window_bytes - state.lent_bytes)
         if size_bytes > 0:
             state.lent_bytes += size_bytes
             self._window_bytes += size_bytes
@@ -413,10 +431,20 @@ class HTTP2Protocol(StreamHost):
             self.flush_soon()
 
     def _return_window(self) -> None:
+        """The connection is lost: give back what it has borrowed, but for what is in memory all the same."""
         context = self._context
-        window_bytes = context.http2_limits.connection_window_bytes
-        context.server_state.lent_bytes -= self._window_bytes - window_bytes
-        self._window_bytes = window_bytes
+        least_bytes = context.http2_limits.connection_window_bytes
+        size_bytes = self._window_bytes - least_bytes - self.kept_bytes
+        if size_bytes > 0:
+            size_bytes = min(size_bytes, self._window_bytes - least_bytes)
+            context.server_state.lent_bytes -= size_bytes
+            self._window_bytes -= size_bytes
+
+    def release(self, size_bytes: int) -> None:
+        """See StreamHost."""
+        self.kept_bytes -= size_bytes
+        if self.session is NO_SESSION:
+            self._return_window()
 
     def _output_waits(self) -> bool:
         return self._writing_paused or self.session.total_queued_bytes() > 0

@@ -32,11 +32,13 @@ cdef class HTTP2Stream(StreamOutput):
     cdef HTTPCycle _cycle
     cdef WebSocketSession _socket
     cdef list _incoming
+    cdef Py_ssize_t _kept_bytes
     cdef bytearray _small
     cdef Py_ssize_t _content_bytes
     cdef Py_ssize_t _dropped_bytes
     cdef bint _continue_pending
     cdef bint _eof
+    cdef unsigned long long _held_turns
     cdef bint _reading_paused
     cdef bint _unblocked
 
@@ -62,6 +64,10 @@ cdef class HTTP2Stream(StreamOutput):
     cpdef object lose(self)
     @cython.locals(socket=WebSocketSession)
     cpdef object shutdown(self, bint at_once)
+    @cython.locals(host=StreamHost)
+    cdef object _keep(self, Py_ssize_t size_bytes)
+    @cython.locals(size_bytes=Py_ssize_t)
+    cdef object _release(self)
     cdef object _end_all(self)
 
     # the request
@@ -76,6 +82,8 @@ cdef class HTTP2Stream(StreamOutput):
     cdef object _end_input(self, WebSocketSession socket)
     @cython.locals(size_bytes=Py_ssize_t)
     cdef object _drop(self)
+    @cython.locals(cycle=HTTPCycle)
+    cpdef object drop_unread(self)
     @cython.locals(cycle=HTTPCycle)
     cdef object _refuse(self, int status, object message)
 

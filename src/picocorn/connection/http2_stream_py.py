@@ -51,7 +51,9 @@ class HTTP2Stream(StreamOutput):
         "_cycle",
         "_dropped_bytes",
         "_eof",
+        "_held_turns",
         "_incoming",
+        "_kept_bytes",
         "_protocol",
         "_reading_paused",
         "_running",
@@ -83,8 +85,12 @@ class HTTP2Stream(StreamOutput):
         #: content that has come, and that of it which nobody will read
         self._content_bytes = 0
         self._dropped_bytes = 0
+        #: of complete content, which the application may still be given though the stream is gone
+        self._kept_bytes = 0
         self._continue_pending = head.expect_continue
         self._eof = False
+        #: the connection's, as the client's time began
+        self._held_turns = 0
         self._reading_paused = False
         #: not blocked any more, which a WebSocket shall know
         self._unblocked = False
@@ -150,6 +156,8 @@ class HTTP2Stream(StreamOutput):
         cycle = self._cycle
         if self.response_complete and self._socket is None and (cycle is None or cycle.has_message()):
             # Answered: what the application has left to do is its own affair.
+            if self._content_bytes and cycle is not None:
+                cycle.discard_content()
             self._end_all()
             return False
         if self._running:
@@ -175,7 +183,8 @@ class HTTP2Stream(StreamOutput):
                 self._end_all()
                 return False
             self._begin()
-            self._drop()
+            if self._dropped_bytes:
+                self._drop()
             return True
         if self._socket is not None:
             self._feed_socket()
@@ -188,7 +197,8 @@ class HTTP2Stream(StreamOutput):
         elif self._cycle is not None:
             self._update_deadline()
             self._cycle.wake()
-        self._drop()
+        if self._dropped_bytes:
+            self._drop()
         return False
 
     def lose(self) -> None:
@@ -198,7 +208,23 @@ class HTTP2Stream(StreamOutput):
         if socket is not None:
             socket.lost()
         elif cycle is not None:
+            if self._running and cycle.body_complete and not cycle.discard_content():
+                self._keep(cycle.body_bytes)
             cycle.disconnect()
+
+    def _keep(self, size_bytes: int) -> None:
+        host = self._host
+        if size_bytes:
+            self._kept_bytes = size_bytes
+            host.kept_bytes += size_bytes
+            if not self._abandoned:
+                self._abandoned = True
+                host.abandoned_tasks += 1
+
+    def _release(self) -> None:
+        size_bytes = self._kept_bytes
+        self._kept_bytes = 0
+        self._host.release(size_bytes)
 
     def shutdown(self, at_once: bool) -> None:
         """The server ends, and WebSockets with it: the open ones, and those not accepted yet if it is to be `at_once`."""
@@ -311,6 +337,16 @@ class HTTP2Stream(StreamOutput):
             self._session.consume(self.stream_id, size_bytes)
             self._host.flush_soon()
 
+    def drop_unread(self) -> None:
+        """Give the connection's window back what nobody will read, as the response is complete. The stream's stays shut."""
+        cycle = self._cycle
+        if self.closed or not self.response_complete or self._reading_paused:
+            return
+        if cycle is None or cycle.discard_content():
+            self._incoming = None
+            self._small = None
+            self._session.drop_unread(self.stream_id)
+
     def _refuse(self, status: int, message: str) -> None:
         """End a request that has come as far as its application."""
         logger.warning("Invalid HTTP request received. %s", message)
@@ -322,6 +358,7 @@ class HTTP2Stream(StreamOutput):
         else:
             self._answer(status, message)
         if cycle is not None:
+            self._small = None
             cycle.disconnect()
 
     # -- Wire: called by the cycle
@@ -339,6 +376,8 @@ class HTTP2Stream(StreamOutput):
         cycle = self._cycle
         if cycle is not None:
             self._feed_small(cycle)
+        if self._kept_bytes:
+            self._release()
         if not self.closed and not self.response_complete:
             self._session.consume(self.stream_id, size_bytes)
             self._host.flush_soon()
@@ -374,6 +413,8 @@ class HTTP2Stream(StreamOutput):
         if self._abandoned:
             self._abandoned = False
             self._host.abandoned_tasks -= 1
+            if self._kept_bytes:
+                self._release()
             self._end_all()
 
     # -- Carrier: called by the session of a WebSocket
@@ -440,6 +481,7 @@ class HTTP2Stream(StreamOutput):
         ):
             self.disarm()  # not the client is waited for
         else:
+            self._held_turns = self._host.held_turns
             self.arm(REQUEST_BODY, self._context.request_body_seconds)
 
     def on_deadline(self) -> None:
@@ -451,9 +493,11 @@ class HTTP2Stream(StreamOutput):
             return
         if self.closed:
             self.lose()
-        elif kind == REQUEST_BODY and self._host.holds_window():
-            # It may have been kept from sending by what others do not read.
+        elif kind == REQUEST_BODY and (self._host.holds_window() or self._held_turns != self._host.held_turns):
+            # It may have been kept from sending by what others do not read, for any part of its time.
             self._update_deadline()
+            # What was not lent then may be lent now.
+            self._host.flush_soon()
         elif kind == REQUEST_BODY:
             # RFC 9110 15.5.9.
             self._refuse(408, "The request did not arrive in time.")
