@@ -554,9 +554,12 @@ def test_limits_of_http2() -> None:
         http2_max_headers_size="8k",
         http2_initial_stream_window_size="100k",
         http2_initial_connection_window_size="200k",
+        http2_lent_window_size="2m",
     )
     limits = config.http2_limits
     assert (limits.max_concurrent_streams, limits.header_list_bytes, limits.request_fields) == (7, 8192, 5)
     assert (limits.stream_window_bytes, limits.connection_window_bytes) == (102400, 204800)
+    assert limits.lent_window_bytes == 2097152
+    assert Config(app, log_config=None, http2_lent_window_size=0).http2_limits.lent_window_bytes == 0
     with pytest.raises(ConfigError, match="--http2-initial-connection-window-size"):
         Config(app, log_config=None, http2_initial_connection_window_size=100)

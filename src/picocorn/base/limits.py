@@ -60,7 +60,8 @@ class HTTP2Limits:
     stream_window_bytes: int = 262144
     #: content of all streams together that the applications have not read, as long as the connection borrows nothing
     connection_window_bytes: int = 1048576
-    #: all connections of a server together may borrow so much on top, those whose streams hold half of what they have
+    #: all connections of a process together may borrow so much on top, those whose streams hold half of what they have; each an
+    #: eighth of it
     lent_window_bytes: int = 67108864
     #: of a frame that the peer may send (16384 to 16777215)
     max_frame_bytes: int = 16384

@@ -273,6 +273,7 @@ class Config(Settings):
             request_fields=self.limit_request_fields,
             stream_window_bytes=int(self.http2_initial_stream_window_size),
             connection_window_bytes=int(self.http2_initial_connection_window_size),
+            lent_window_bytes=int(self.http2_lent_window_size),
         )
 
     @property

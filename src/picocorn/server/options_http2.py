@@ -60,3 +60,13 @@ class HTTP2Options:
             help="Of all request bodies of one connection together. It grows while some of them are not read.",
         ),
     )
+    http2_lent_window_size: int | str = dataclasses.field(
+        default=_LIMITS.lent_window_bytes,
+        metadata=about(
+            kind="size",
+            minimum=0,
+            group="HTTP/2",
+            help="By so much the windows of all connections of a process together may grow, each by an eighth of it. 0 means that"
+            " none grows.",
+        ),
+    )
