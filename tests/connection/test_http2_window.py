@@ -212,6 +212,18 @@ def test_content_that_nobody_will_read_needs_no_window(bench: Any, how: str) -> 
         assert not peer.goaways
 
 
+def test_content_of_requests_that_are_refused_needs_no_window(bench: Any) -> None:
+    @bench
+    async def _(bench: Any) -> None:
+        peer = HTTP2Peer(bench, Patient(), http2_limits=NARROW, limit_concurrency=1)
+        peer.get(b"/held")
+        await peer.settle()
+        streams = begin(peer, 10)
+        assert await fill(peer, streams) == 10 * 65536
+        assert {peer.streams[stream].status for stream in streams} == {503}
+        assert bench.state.lent_bytes == 0
+
+
 def test_content_for_a_stream_that_is_gone_holds_up_nobody(bench: Any) -> None:
     """Less than is worth a frame of credit, but all that is left of the window, half of which is held."""
 

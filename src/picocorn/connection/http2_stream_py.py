@@ -270,9 +270,11 @@ class HTTP2Stream(StreamOutput):
             cycle.feed_end()
         if self._is_too_large():
             self._refuse(413, TOO_LARGE)
+            self._cycle = None
         elif context.limit_concurrency and len(context.server_state.tasks) >= context.limit_concurrency:
             logger.warning("Exceeded concurrency limit.")
             self._answer(503, "")
+            self._cycle = None
         else:
             cycle.started = True
             self._running = True
