@@ -19,7 +19,7 @@ __all__ = ["StreamHost"]
 class StreamHost(StreamConnection):
     """A connection with streams. Application code runs inside none of these methods."""
 
-    __slots__ = ("abandoned_tasks", "held_turns", "kept_bytes", "is_plain", "session", "streams", "unheard")
+    __slots__ = ("abandoned_tasks", "held_turns", "is_plain", "kept_bytes", "session", "streams", "unheard")
 
     def __init__(self, context: ConnectionContext, handler: SessionHandler) -> None:
         StreamConnection.__init__(self, context)
