@@ -200,7 +200,7 @@ class StreamConnection(Carrier):
 
     def _client_takes(self, seconds: float) -> bool:
         """Whether output is still on its way to a client that takes some now and then. Asked every `seconds`."""
-        waiting_bytes = self.transport.get_write_buffer_size()
+        waiting_bytes: int = self.transport.get_write_buffer_size()
         unsent_bytes = waiting_bytes + kernel_bytes(self.transport)
         if unsent_bytes != self._unsent_bytes:
             self._unsent_bytes = unsent_bytes
