@@ -61,11 +61,18 @@ def health(server: Listening) -> int:
         return client.request(HEALTH, b"Connection: close").status
 
 
+def all_healths(server: Listening) -> set[int]:
+    """What all workers say: of connections that are open at the same time each has some, one after another may all go to one."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(server)) for _ in range(10)]
+        return {client.request(HEALTH, b"Connection: close").status for client in clients}
+
+
 def begin_delay(server: Listening, number: int = signal.SIGTERM) -> None:
     server.server.send_signal(number)
     server.server.wait_for(re.escape(DELAYING))
     # Each worker is told, which takes a moment; then none forgets it.
-    wait_until(lambda: {health(server) for _ in range(10)} == {503}, "health checks fail")
+    wait_until(lambda: all_healths(server) == {503}, "health checks fail")
 
 
 def accepts(server: Listening) -> bool:
