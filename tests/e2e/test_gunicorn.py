@@ -186,7 +186,13 @@ def test_reloading(tmp_path: Path) -> None:
             return response.status == status and body in response.body
         return False
 
-    module.write_text(text.replace("WHAT", "one"))
+    def save(text: str) -> None:
+        # At once: a worker that finds an empty file has no application, and gunicorn ends for that.
+        fresh = module.with_suffix(".fresh")
+        fresh.write_text(text)
+        fresh.replace(module)
+
+    save(text.replace("WHAT", "one"))
     options = ("--reload", "--pythonpath", str(tmp_path))
     with gunicorn(tmp_path, *options, app="changing:app") as server:
         where = address(server)
@@ -195,7 +201,7 @@ def test_reloading(tmp_path: Path) -> None:
 
             def shows_it(saved: str = saved, status: int = status, body: bytes = body) -> bool:
                 # Again and again: gunicorn may not have looked at it for the first time yet.
-                module.write_text(saved)
+                save(saved)
                 return answers(status, body)
 
             wait_until(shows_it, f"the page with {body!r}")
